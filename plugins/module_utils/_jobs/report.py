@@ -1,0 +1,88 @@
+"""A job as the modules return it: plain values, the same keys whether it is real, predicted or over (pure)."""
+# Copyright: (c) 2026, The nosana.compute contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection and may change without notice.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._clients import program as jobs_program
+from .._clients.node import service_urls
+from .money import nos
+
+if TYPE_CHECKING:
+    from .._clients.networks import Network
+    from .observe import ObservedJob
+    from .plan import Desired
+    from .verdict import Verdict
+
+
+def describe(job: ObservedJob, *, name: str | None, definition: dict[str, Any] | None, verdict: Verdict, network: Network) -> dict[str, Any]:
+    """What is known of a job that exists. `definition` is only needed for its services' addresses."""
+    account = job.account
+    started = job.run.time_start if job.run is not None else account.time_start
+    paid = jobs_program.paid(account.price, account.time_start, account.time_end, account.timeout_seconds) if job.phase == "done" else None
+    return {
+        "address": job.address,
+        "name": name,
+        "status": verdict.status,
+        "reason": verdict.reason,
+        "message": verdict.sentence,
+        "chain_state": job.phase,
+        "market": account.market,
+        "host": job.run.node if job.run is not None else account.node,
+        "timeout": account.timeout_seconds,
+        "time_started": started or None,
+        "time_ended": account.time_end or None,
+        "definition_cid": job.definition_cid,
+        "result_cid": job.result_cid,
+        "services": _services(definition, job.address, network),
+        "explorer_url": f"{network.explorer_url}/jobs/{job.address}",
+        "cost": cost(account.price, account.timeout_seconds, paid),
+    }
+
+
+def predict(desired: Desired, *, address: str, timeout_seconds: int, price: int, network: Network) -> dict[str, Any]:
+    """The job as it will be right after posting: what check mode returns, with the keys of :func:`describe`."""
+    return {
+        "address": address,
+        "name": desired.name,
+        "status": "pending",
+        "reason": None,
+        "message": "The job would be posted.",
+        "chain_state": "queued",
+        "market": desired.market,
+        "host": None,
+        "timeout": timeout_seconds,
+        "time_started": None,
+        "time_ended": None,
+        "definition_cid": desired.cid,
+        "result_cid": None,
+        "services": _services(desired.document, address, network),
+        "explorer_url": f"{network.explorer_url}/jobs/{address}",
+        "cost": cost(price, timeout_seconds, None),
+    }
+
+
+def cost(price: int, timeout_seconds: int, paid: int | None) -> dict[str, Any]:
+    """Price and deposit; what the host earned and what came back once the job is over. NOS base units, and NOS as text."""
+    deposit = jobs_program.deposit(price, timeout_seconds)
+    return {
+        "price_per_second_base_units": price,
+        "deposit_base_units": deposit,
+        "deposit_nos": nos(deposit),
+        "paid_base_units": paid,
+        "refund_base_units": None if paid is None else deposit - paid,
+    }
+
+
+def _services(definition: dict[str, Any] | None, address: str, network: Network) -> list[dict[str, Any]] | None:
+    if definition is None:
+        return None
+    return [
+        {"op": service.op_id, "port": service.port, "url": service.url}
+        for service in service_urls(definition, address, network.node_domain)
+        if not service.private
+    ]

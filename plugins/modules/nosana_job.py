@@ -1,0 +1,378 @@
+#!/usr/bin/python
+"""nosana_job: makes the job declared under a name exist exactly once on the Nosana network, or not at all."""
+# Copyright: (c) 2026, The nosana.compute contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nosana_job
+short_description: Run containers as jobs on the Nosana network
+version_added: 0.1.0
+description:
+  - Makes the job declared under O(name) exist exactly once on the Nosana network, a marketplace for GPU compute on Solana.
+  - A job is a set of containers, described by O(job_definition) or by the short form with O(image). It is listed in a market,
+    a host takes it and runs it, and is paid per second from the deposit that the wallet made when the job was posted.
+  - The job's address is derived from the wallet and the name. The same task in another playbook, or in a run that was cut off, finds the
+    same job; the chain itself refuses to create it twice.
+  - A job that is over is not posted again unless its definition changed; a job that was removed is.
+author:
+  - The nosana.compute contributors (@nosana-ci)
+extends_documentation_fragment:
+  - nosana.compute._attributes
+  - nosana.compute._attributes.actiongroup_nosana
+  - nosana.compute._connection
+  - nosana.compute._wait
+options:
+  name:
+    description:
+      - The job's identity within the wallet. It is written to C(meta.name) of the definition.
+      - May be left out if O(job_definition) has C(meta.name). If both are given they must be equal.
+    type: str
+  state:
+    description:
+      - V(present) makes the declared job exist. It is posted, extended, replaced or left alone, whichever is needed.
+      - V(absent) removes a job that waits or runs. The part of the deposit that no host has earned comes home.
+        A job that is over is left as it is.
+    type: str
+    choices: [present, absent]
+    default: present
+  job_definition:
+    description:
+      - The job in the network's own schema, as a dictionary or as JSON text.
+      - It is checked strictly before anything is posted. Unknown keys are errors, and values of C(env) must be strings.
+      - C(args.memory) and C(args.cpu) do not exist on the network. They are accepted, kept as C(meta.system_resources), and nothing
+        enforces them.
+      - The definition is pinned on public IPFS, so do not put secrets into it.
+    type: raw
+  image:
+    description:
+      - Container image. Short form for a job of one container, instead of O(job_definition).
+    type: str
+  command:
+    description:
+      - Command of the container, as a list (run as it is) or as text (run by C(/bin/sh -c)).
+    type: raw
+  env:
+    description:
+      - Environment of the container. All values are turned into text.
+    type: dict
+  expose:
+    description:
+      - Ports of the container that get a public URL.
+    type: list
+    elements: int
+  gpu:
+    description:
+      - Whether the container needs a GPU.
+    type: bool
+  market:
+    description:
+      - The market to post in, by slug or by address. Needed with O(state=present).
+      - If not set, the value of the environment variable E(NOSANA_MARKET) is used.
+    type: str
+  timeout:
+    description:
+      - How long the job may run, in seconds. The deposit is this times the market's price.
+      - Default is the market's own when the job is posted, and what it has when it exists.
+      - A longer one extends a job that waits or runs. A timeout cannot be shortened; the module warns and leaves it.
+    type: int
+  on_change:
+    description:
+      - What to do when the job exists with another definition or in another market.
+      - V(replace) removes it and posts the declared one, V(fail) fails, V(ignore) leaves it and warns.
+      - When the job is over, only its definition counts.
+    type: str
+    choices: [replace, fail, ignore]
+    default: replace
+seealso:
+  - module: nosana.compute.nosana_job_info
+"""
+
+EXAMPLES = r"""
+- name: A web service, kept as long as the market allows
+  nosana.compute.nosana_job:
+    name: web-server
+    market: nvidia-3060
+    job_definition:
+      version: "0.1"
+      type: container
+      ops:
+        - type: container/run
+          id: webserver
+          args:
+            image: nginx:alpine
+            expose: 80
+            env:
+              NGINX_HOST: localhost
+    wait_for: ready
+    wait_timeout: 300
+
+- name: A language model on a GPU
+  nosana.compute.nosana_job:
+    name: ai-inference
+    market: nvidia-3060
+    job_definition:
+      version: "0.1"
+      type: container
+      ops:
+        - type: container/run
+          id: llm_server
+          args:
+            image: docker.io/hoomanhq/oneclickllm:latest
+            gpu: true
+            expose: 8000
+            env:
+              MODEL_NAME: mistral
+              PARAMETER_SIZE: 7B
+              GPU_MEMORY_UTILIZATION: "0.9"
+              PORT: "8000"
+    wait_for_completion: false
+    completion_timeout_seconds: 600
+  register: llm
+
+- name: Show where it answers
+  ansible.builtin.debug:
+    msg: "{{ llm.job.services | map(attribute='url') }}"
+
+- name: A batch job, waited for; the task fails if the job does
+  nosana.compute.nosana_job:
+    market: nvidia-3060
+    timeout: 600
+    job_definition:
+      version: "0.1"
+      type: container
+      meta:
+        trigger: ansible
+        name: batch-processing-job
+      ops:
+        - type: container/run
+          id: processor
+          args:
+            image: python:3.9-slim
+            cmd: [python, -c, "import time; print('Processing...'); time.sleep(30); print('Done!')"]
+    wait_for_completion: true
+    completion_timeout_seconds: 120
+
+- name: The short form, which also fits on an ad hoc command line
+  # ansible localhost -m nosana.compute.nosana_job -a "name=hello image=python:3.9-slim command='echo hello' market=nvidia-3060"
+  nosana.compute.nosana_job:
+    name: hello
+    image: python:3.9-slim
+    command: echo hello
+    market: nvidia-3060
+
+- name: What would happen, and what it would cost
+  nosana.compute.nosana_job:
+    name: hello
+    image: python:3.9-slim
+    command: echo hello
+    market: nvidia-3060
+    timeout: 3600
+  check_mode: true
+  diff: true
+
+- name: Remove it; what no host has earned comes home
+  nosana.compute.nosana_job:
+    name: web-server
+    state: absent
+"""
+
+RETURN = r"""
+id:
+  description: Address of the job on the chain. In check mode the address that it would have.
+  type: str
+  returned: when there is a job
+  sample: B3MmwHz7sovudYwMxZFwjS2E6eMRaEEqNgWao5RYUkLi
+status:
+  description:
+    - V(pending), V(running), V(completed), V(failed) or V(cancelled), from the chain and the host's result together.
+    - V(completed) means that every container succeeded, or that a service reached its timeout.
+  type: str
+  returned: when there is a job
+  sample: running
+job:
+  description: The job.
+  type: dict
+  returned: when there is a job
+  contains:
+    address:
+      description: Address of the job account.
+      type: str
+      returned: always
+      sample: B3MmwHz7sovudYwMxZFwjS2E6eMRaEEqNgWao5RYUkLi
+    name:
+      description: The job's name.
+      type: str
+      returned: always
+      sample: web-server
+    status:
+      description: As RV(status).
+      type: str
+      returned: always
+      sample: running
+    reason:
+      description: Why the job has this status, in one word, where there is more to say. For example V(exit_code), V(expired) or V(stopped).
+      type: str
+      returned: always
+      sample: exit_code
+    message:
+      description: The status in one sentence.
+      type: str
+      returned: always
+      sample: The job is running.
+    chain_state:
+      description: What the chain says. V(queued), V(running), V(stopped), V(done), V(orphaned) or V(gone).
+      type: str
+      returned: always
+      sample: running
+    market:
+      description: Address of the market.
+      type: str
+      returned: always
+      sample: 7AtiXMSH6R1jjBxrcYjehCkkSF7zvYWte63gwEDBcGHq
+    host:
+      description: Address of the host that runs or ran the job.
+      type: str
+      returned: always
+      sample: HWAbUKhTSEXKarqXAjFB9EmaszsoB7dGEC7Gjxf7vNfk
+    timeout:
+      description: How long the job may run, in seconds.
+      type: int
+      returned: always
+      sample: 7200
+    time_started:
+      description: When the host took the job, in seconds since 1970. Null before.
+      type: int
+      returned: always
+      sample: 1767225600
+    time_ended:
+      description: When the job ended, in seconds since 1970. Null before.
+      type: int
+      returned: always
+      sample: 1767229200
+    definition_cid:
+      description: Content address of the definition on IPFS.
+      type: str
+      returned: always
+      sample: QmTcNQ4dGq8veeg8v5cQyGoaJEPSYQnVTd1TvfckVFVzRu
+    result_cid:
+      description: Content address of the host's result on IPFS. Null while there is none.
+      type: str
+      returned: always
+      sample: QmZ9Zyt91LcDbbzHLSntAacr4UckYHy64UAxMtfpN3UWte
+    services:
+      description: The exposed ports of the job with their public URLs. Null when the definition could not be read.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        op:
+          description: Id of the op that exposes the port.
+          type: str
+          returned: always
+          sample: webserver
+        port:
+          description: The port inside the container.
+          type: raw
+          returned: always
+          sample: 80
+        url:
+          description: The URL at which it answers.
+          type: str
+          returned: always
+          sample: https://2Q8rNYKwxEcQK2vrouiKsqNUkk6noR5tvNqWJ4kLymtV.node.k8s.prd.nos.ci
+    explorer_url:
+      description: The job's page in the explorer.
+      type: str
+      returned: always
+      sample: https://explore.nosana.com/jobs/B3MmwHz7sovudYwMxZFwjS2E6eMRaEEqNgWao5RYUkLi
+    cost:
+      description: Price and deposit of the job, and how the deposit was divided once it is over. Base units are 0.000001 NOS.
+      type: dict
+      returned: always
+      contains:
+        price_per_second_base_units:
+          description: Price of one second in NOS base units.
+          type: int
+          returned: always
+          sample: 43
+        deposit_base_units:
+          description: What was, or would be, paid into the market when posting, in NOS base units.
+          type: int
+          returned: always
+          sample: 309600
+        deposit_nos:
+          description: The same in NOS, as text.
+          type: str
+          returned: always
+          sample: "0.3096"
+        paid_base_units:
+          description: What the host earned. Null while the job is not over.
+          type: int
+          returned: always
+          sample: 12900
+        refund_base_units:
+          description: What came back of the deposit. Null while the job is not over.
+          type: int
+          returned: always
+          sample: 296700
+actions:
+  description: What was done, in this order. Empty in check mode and when nothing changed.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    action:
+      description: V(post), V(extend), V(delist), V(end) or V(recover).
+      type: str
+      returned: always
+      sample: post
+    job:
+      description: Address of the job.
+      type: str
+      returned: always
+      sample: B3MmwHz7sovudYwMxZFwjS2E6eMRaEEqNgWao5RYUkLi
+    signature:
+      description: Signature of the transaction.
+      type: str
+      returned: always
+      sample: 5VERv8NMvzbJMEkV8xnrLkEaWRtSz9CosKDYjCJjBRnbJLgp8uirBgmQpjKhoR4tjF3ZpRzrFmBV6UjKdiSZkQUW
+    detail:
+      description: The same in words.
+      type: str
+      returned: always
+      sample: posted in market 7AtiXMSH6R1jjBxrcYjehCkkSF7zvYWte63gwEDBcGHq for 7200 s
+failure:
+  description: Why the task failed, for C(rescue).
+  type: dict
+  returned: on failure
+  contains:
+    code:
+      description: A stable word, such as V(insufficient_funds), V(job_failed) or V(wait_timeout).
+      type: str
+      returned: always
+      sample: insufficient_funds
+    retryable:
+      description: Whether the same task may succeed later without a change.
+      type: bool
+      returned: always
+      sample: false
+    details:
+      description: More values, depending on the code.
+      type: dict
+      returned: always
+      sample: {needed_base_units: 309600, available_base_units: 1000}
+"""
+
+from ansible_collections.nosana.compute.plugins.module_utils._ansible.module import run_job
+
+
+def main() -> None:
+    """Runs the module."""
+    run_job()
+
+
+if __name__ == "__main__":
+    main()
