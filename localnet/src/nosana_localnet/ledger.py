@@ -23,7 +23,6 @@ from bisect import bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, Final, Literal
 
 from solders.account import Account
@@ -203,7 +202,7 @@ class Ledger:
         self.identity = Keypair.from_seed(self._digest("identity")).pubkey()
         self.faucet = Keypair.from_seed(self._digest("faucet"))
         self._hashes: OrderedDict[Hash, int] = OrderedDict()
-        self._hash_choice = 0  # how many of the newest blockhashes ``execute`` passes over in this slot
+        self._repeats = 0
         self._records: dict[Signature, Record] = {}
         self._by_address: dict[Pubkey, list[Record]] = {}
         self._priority_fees: deque[tuple[int, int, frozenset[Pubkey]]] = deque()
@@ -368,16 +367,17 @@ class Ledger:
     def execute(self, instructions: Sequence[Instruction], signers: Sequence[Keypair]) -> Signature:
         """Build, sign and submit a transaction in this process; the first signer pays the fee."""
         payer = signers[0].pubkey()
+        block_hash = next(reversed(self._hashes))
+        wanted = list(instructions)
         while True:
-            block_hash = next(islice(reversed(self._hashes), self._hash_choice, None), None)
-            if block_hash is None:
-                self.tick()
-                continue
-            transaction = VersionedTransaction(MessageV0.try_compile(payer, instructions, [], block_hash), signers)
+            transaction = VersionedTransaction(MessageV0.try_compile(payer, wanted, [], block_hash), signers)
             if transaction.signatures[0] not in self._records:
                 return self.submit(transaction)
-            # The same instructions twice in one slot would be one and the same transaction: name an older blockhash.
-            self._hash_choice += 1
+            # The same instructions under the same blockhash are one and the same transaction: tell them apart by the
+            # compute-unit limit, which costs nothing.
+            self._repeats = (self._repeats + 1) % 1_000_000
+            limit = struct.pack("<BI", 2, 1_400_000 - self._repeats)
+            wanted = [Instruction(COMPUTE_BUDGET_PROGRAM, limit, []), *instructions]
 
     def transaction(self, signature: Signature) -> Record | None:
         return self._records.get(signature)
@@ -478,7 +478,6 @@ class Ledger:
 
     def _open_slot(self, slot: int) -> None:
         self._slot = slot
-        self._hash_choice = 0
         self._slot_numbers.append(slot)
         self._slot_times.append(max(self.unix_time, self._slot_times[-1]))
         self._hashes[Hash(self._digest("block", slot))] = slot
