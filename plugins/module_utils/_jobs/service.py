@@ -125,7 +125,7 @@ class JobService:
         for race in range(1, _RACES + 1):
             observation = await self._observer.by_name(desired.name, market=desired.market, cid=desired.cid)
             outcome.warnings = list(observation.warnings)
-            current = await self._current(observation, desired.cid)
+            current = await self._current(observation, desired)
             market = observation.market or await self._no_such_market(declaration.market, desired.market)
             plan = plan_present(desired, current, market_timeout_seconds=market.job_timeout_seconds)
             try:
@@ -182,7 +182,8 @@ class JobService:
         address = observation.identity.address(generation) if plan.posts is not None else current.job.address if current else None
         if address is None or outcome.failure is not None:
             return outcome
-        await self._await(address, desired, wait, outcome)
+        document = desired.document if plan.changed or current is None or current.definition is None else current.definition
+        await self._await(address, desired.name, document, wait, outcome)
         return outcome
 
     async def _apply(self, plan: Plan, desired: Desired | None, observation: Observation, generation: int, outcome: Outcome) -> None:
@@ -201,13 +202,13 @@ class JobService:
 
     # --- waiting ------------------------------------------------------------------------------------------------------
 
-    async def _await(self, address: str, desired: Desired, wait: Wait, outcome: Outcome) -> None:
+    async def _await(self, address: str, name: str, document: dict[str, Any], wait: Wait, outcome: Outcome) -> None:
         async def look() -> _Look:
             job = await self._observer.by_address(address)
             if job is None:
                 return _Look(None, Verdict("cancelled", "removed", f"The job {address} was removed while it was waited for."))
-            verdict = await self._verdict(job, desired.document)
-            return _Look(job, verdict, wait.goal == "ready" and verdict.status == "running" and await self._all_ready(job, desired.document))
+            verdict = await self._verdict(job, document)
+            return _Look(job, verdict, wait.goal == "ready" and verdict.status == "running" and await self._all_ready(job, document))
 
         try:
             seen, progress = await wait_until(
@@ -219,15 +220,15 @@ class JobService:
             )
         except NosanaError as error:
             outcome.failure = error
-            outcome.job = {"address": address, "name": desired.name}
+            outcome.job = {"address": address, "name": name}
             return
         if seen.job is not None:
-            outcome.job = self._describe(seen.job, desired.name, desired.document, seen.verdict)
+            outcome.job = self._describe(seen.job, name, document, seen.verdict)
         if progress == "impossible":
-            outcome.failure = JobFailed(f"The job {desired.name} ({address}) did not get to {wait.goal}: {seen.verdict.sentence}", reason=seen.verdict.reason)
+            outcome.failure = JobFailed(f"The job {name} ({address}) did not get to {wait.goal}: {seen.verdict.sentence}", reason=seen.verdict.reason)
         elif progress == "waiting":
             outcome.failure = WaitTimeout(
-                f"The job {desired.name} ({address}) is {seen.verdict.status}, not {wait.goal}, after {wait.timeout_seconds:g} s; "
+                f"The job {name} ({address}) is {seen.verdict.status}, not {wait.goal}, after {wait.timeout_seconds:g} s; "
                 "it goes on and costs until it ends, so raise wait_timeout or remove it with state=absent."
             )
 
@@ -261,11 +262,9 @@ class JobService:
         return [found for found in entries if not statuses or found["status"] in statuses], warnings
 
     async def _info_entry(self, job: ObservedJob, name: str | None, include: Sequence[Include], warnings: list[str]) -> dict[str, Any]:
-        definition: dict[str, Any] | None = None
-        try:
-            definition = await self._definition(job)
-        except NosanaError as error:
-            warnings.append(f"The definition of the job {job.address} could not be read: {error}")
+        definition = await self._definition_if_readable(job)
+        if definition is None:
+            warnings.append(f"The definition {job.definition_cid} of the job {job.address} could not be read from IPFS.")
         result = await self._result(job)
         verdict = self._judge(job, definition, result)
         entry = self._describe(job, name_of(definition) or name, definition, verdict)
@@ -281,8 +280,11 @@ class JobService:
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    async def _current(self, observation: Observation, cid: str | None) -> Current | None:
-        """The one job that counts: the active one, else the newest that is over. More than one active is an error, never a guess."""
+    async def _current(self, observation: Observation, desired: Desired | None) -> Current | None:
+        """The one job that counts: the active one, else the newest that is over. More than one active is an error, never a guess.
+
+        Its definition is read unless it is the declared one. It must be readable to be compared; to remove a job it need not be.
+        """
         active = observation.active
         if len(active) > 1:
             addresses = [job.address for job in active]
@@ -293,12 +295,23 @@ class JobService:
         job = active[0] if active else observation.latest
         if job is None:
             return None
-        definition = None if job.definition_cid == cid else await self._definition(job)
+        if desired is not None and job.definition_cid == desired.cid:
+            definition: dict[str, Any] | None = desired.document
+        elif desired is not None:
+            definition = await self._definition(job)
+        else:
+            definition = await self._definition_if_readable(job)
         return Current(job, definition, await self._verdict(job, definition))
 
     async def _definition(self, job: ObservedJob) -> dict[str, Any]:
         document = await self._ipfs.fetch_json(job.definition_cid)
         return document if isinstance(document, dict) else {}
+
+    async def _definition_if_readable(self, job: ObservedJob) -> dict[str, Any] | None:
+        try:
+            return await self._definition(job)
+        except NosanaError:
+            return None
 
     async def _result(self, job: ObservedJob) -> Any | None:
         """The host's result document; None when there is none yet or it cannot be read."""
