@@ -1,0 +1,87 @@
+# SPDX-FileCopyrightText: 2026 The nosana.compute contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""JSON-RPC over HTTP and PubSub over WebSocket on one path, as clients expect that derive one address from the other."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from aiohttp import web
+
+from ..ledger import Ledger
+from . import params
+from .methods import METHODS
+from .protocol import answer, method_not_found
+from .pubsub import PubSub
+
+MAX_BODY_BYTES: Final = 50 * 1024
+"""The longest request a node takes."""
+
+Page = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def create_rpc_routes(ledger: Ledger, path: str = "/", page: Page | None = None) -> list[web.RouteDef]:
+    """Routes for POST (JSON-RPC), GET (WebSocket; ``page``, where given, for browsers) and OPTIONS (CORS) on one path."""
+    pubsub = PubSub(ledger)
+
+    def call(method: str, values: Any) -> Any:
+        found = METHODS.get(method)
+        if found is None:
+            raise method_not_found()
+        return found.handler(ledger, params.arguments(values, found.required, found.maximum))
+
+    async def post(request: web.Request) -> web.StreamResponse:
+        if request.content_type != "application/json":
+            words = "Supplied content type is not allowed. Content-Type: application/json is required\n"
+            return web.Response(status=415, text=words)
+        body = await _bounded_body(request)
+        if body is None:
+            return web.Response(status=413, text=f"The request is longer than {MAX_BODY_BYTES} bytes; send less at a time.\n")
+        return _json(request, answer(body, call) or "")
+
+    async def get(request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await pubsub.serve(request)
+        if page is not None and "text/html" in request.headers.get("Accept", ""):
+            return await page(request)
+        words = "Used HTTP Method is not allowed. POST or OPTIONS is required\n"
+        return web.Response(status=405, text=words, headers=_cors(request))
+
+    async def options(request: web.Request) -> web.StreamResponse:
+        response = _json(request, "")
+        response.headers.update({"Allow": "OPTIONS, POST", "Accept": "application/json"})
+        return response
+
+    return [web.post(path, post), web.get(path, get, allow_head=False), web.options(path, options)]
+
+
+async def _bounded_body(request: web.Request) -> bytes | None:
+    """The body, or None where it is longer than a node takes."""
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        return None
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            return None
+    return bytes(body)
+
+
+def _json(request: web.Request, text: str) -> web.Response:
+    return web.Response(text=text, content_type="application/json", charset="utf-8", headers=_cors(request))
+
+
+def _cors(request: web.Request) -> dict[str, str]:
+    """Headers that let a page of any origin call; none for a caller that is no page."""
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return {}
+    allowed = {
+        "Vary": "origin",
+        "Access-Control-Allow-Methods": "OPTIONS, POST",
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Max-Age": "86400",
+    }
+    wanted = request.headers.get("Access-Control-Request-Headers")
+    return allowed | ({"Access-Control-Allow-Headers": wanted} if wanted else {})
