@@ -179,7 +179,11 @@ class Record:
 
 
 class Ledger:
-    """One local network's state. See the module's first lines; ``clock`` gives unix seconds."""
+    """One local network's state. See the module's first lines.
+
+    ``clock`` gives unix seconds; the same ``seed`` gives the same genesis hash, faucet and blockhashes; ``history`` is how
+    many transactions are kept at least, older ones are forgotten as a node does that prunes its ledger.
+    """
 
     def __init__(
         self,
@@ -188,6 +192,7 @@ class Ledger:
         seed: str = "nosana-localnet",
         confirmed_lag_slots: int = 0,
         finalized_lag_slots: int = 32,
+        history: int = 100_000,
     ):
         if not 0 <= confirmed_lag_slots <= finalized_lag_slots:
             raise ValueError("confirmed_lag_slots must lie between 0 and finalized_lag_slots")
@@ -204,7 +209,9 @@ class Ledger:
         self._hashes: OrderedDict[Hash, int] = OrderedDict()
         self._repeats = 0
         self._records: dict[Signature, Record] = {}
-        self._by_address: dict[Pubkey, list[Record]] = {}
+        self._by_address: dict[Pubkey, deque[Record]] = {}
+        self._history = history
+        self._landed = 0
         self._priority_fees: deque[tuple[int, int, frozenset[Pubkey]]] = deque()
         self._before: OrderedDict[int, dict[Pubkey, Account | None]] = OrderedDict()
         self._callbacks: list[Callable[[Change], None]] = []
@@ -234,7 +241,8 @@ class Ledger:
 
     @property
     def transaction_count(self) -> int:
-        return len(self._records)
+        """Transactions that have landed so far."""
+        return self._landed
 
     def slot_at(self, commitment: Commitment) -> int:
         """The newest slot that has reached a commitment level."""
@@ -249,6 +257,11 @@ class Ledger:
     def tick(self) -> None:
         """Close the open slot and open the next."""
         self._open_slot(self._slot + 1)
+
+    def settle(self) -> None:
+        """Close slots until all that has landed is finalized: how a network begins once its first accounts are there."""
+        for _ in range(self._lag["finalized"] + 1):
+            self.tick()
 
     def warp(self, seconds: float) -> None:
         """Let time pass: the clock and as many slots as real time would bring. Old blockhashes expire."""
@@ -397,7 +410,7 @@ class Ledger:
         if before is not None and before not in self._records:
             return found
         waiting = before is not None
-        for record in reversed(self._by_address.get(address, [])):
+        for record in reversed(self._by_address.get(address, ())):
             if record.signature == until:
                 break
             if waiting:
@@ -651,9 +664,23 @@ class Ledger:
         )
         self._records[signature] = record
         for key in outcome.keys:
-            self._by_address.setdefault(key, []).append(record)
+            self._by_address.setdefault(key, deque()).append(record)
+        self._landed += 1
+        self._forget()
         self._priority_fees.append((self._slot, _priority_price(transaction), frozenset(changed)))
         self._tell(Change(self._slot, signature, changed, outcome.err, tuple(outcome.logs), frozenset(outcome.keys)))
+
+    def _forget(self) -> None:
+        """Drop the oldest transactions beyond the history, never one whose blockhash is still valid."""
+        while len(self._records) > self._history:
+            signature, record = next(iter(self._records.items()))
+            if record.slot >= self._slot - BLOCKHASH_AGE_BLOCKS:
+                return
+            del self._records[signature]
+            for key in record.keys:
+                self._by_address[key].popleft()
+                if not self._by_address[key]:
+                    del self._by_address[key]
 
     def _tell(self, change: Change) -> None:
         for callback in list(self._callbacks):

@@ -6,6 +6,6 @@
 subscriptions, ``params`` what callers send, ``encoding`` and ``transactions`` what they get, ``errors`` the refusals.
 """
 
-from .routes import create_rpc_routes
+from .routes import add_rpc, create_rpc_routes
 
-__all__ = ["create_rpc_routes"]
+__all__ = ["add_rpc", "create_rpc_routes"]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 from solders.account import Account
 from solders.pubkey import Pubkey
 from solders.signature import Signature
@@ -85,12 +85,19 @@ class PubSub:
         self._subscriptions: dict[int, Subscription] = {}
         self._pending: dict[Commitment, deque[Change]] = {level: deque() for level in _LEVELS}
         self._rooted = ledger.slot_at("finalized")
+        self._sockets: set[web.WebSocketResponse] = set()
         ledger.subscribe(self._changed)
+
+    async def close(self) -> None:
+        """End every client's connection."""
+        for socket in list(self._sockets):
+            await socket.close(code=WSCloseCode.GOING_AWAY)
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """One client's conversation, from upgrade to end."""
         socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES, heartbeat=60)
         await socket.prepare(request)
+        self._sockets.add(socket)
         connection = Connection(socket)
         writer = asyncio.create_task(connection.write())
         try:
@@ -98,6 +105,7 @@ class PubSub:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                     self._received(connection, message.data)
         finally:
+            self._sockets.discard(socket)
             for number in [number for number, item in self._subscriptions.items() if item.connection is connection]:
                 del self._subscriptions[number]
             writer.cancel()

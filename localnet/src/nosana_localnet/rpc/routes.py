@@ -21,9 +21,20 @@ MAX_BODY_BYTES: Final = 50 * 1024
 Page = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def create_rpc_routes(ledger: Ledger, path: str = "/", page: Page | None = None) -> list[web.RouteDef]:
-    """Routes for POST (JSON-RPC), GET (WebSocket; ``page``, where given, for browsers) and OPTIONS (CORS) on one path."""
+def add_rpc(app: web.Application, ledger: Ledger, path: str = "/", page: Page | None = None) -> None:
+    """Add the routes of ``create_rpc_routes`` to an application, and end its WebSockets when it shuts down."""
     pubsub = PubSub(ledger)
+    app.add_routes(create_rpc_routes(ledger, path, page, pubsub))
+
+    async def shut_down(_app: web.Application) -> None:
+        await pubsub.close()
+
+    app.on_shutdown.append(shut_down)
+
+
+def create_rpc_routes(ledger: Ledger, path: str = "/", page: Page | None = None, pubsub: PubSub | None = None) -> list[web.RouteDef]:
+    """Routes for POST (JSON-RPC), GET (WebSocket; ``page``, where given, for browsers) and OPTIONS (CORS) on one path."""
+    sockets = pubsub or PubSub(ledger)
 
     def call(method: str, values: Any) -> Any:
         found = METHODS.get(method)
@@ -42,7 +53,7 @@ def create_rpc_routes(ledger: Ledger, path: str = "/", page: Page | None = None)
 
     async def get(request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await pubsub.serve(request)
+            return await sockets.serve(request)
         if page is not None and "text/html" in request.headers.get("Accept", ""):
             return await page(request)
         words = "Used HTTP Method is not allowed. POST or OPTIONS is required\n"
