@@ -1,6 +1,6 @@
+"""Base58 with the Bitcoin alphabet, as addresses, signatures and content identifiers are written."""
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Base58 with the Bitcoin alphabet, as addresses, signatures and content identifiers are written."""
 
 from __future__ import annotations
 

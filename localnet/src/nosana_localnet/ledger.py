@@ -1,5 +1,3 @@
-# SPDX-FileCopyrightText: 2026 The nosana.compute contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
 """The ledger of the local network: LiteSVM, and what a node adds to it.
 
 LiteSVM executes transactions as the real runtime does: fees, rent, cross-program calls, atomic rollback, the token
@@ -10,6 +8,8 @@ Everything is synchronous and belongs to one thread. ``Ledger.tick`` closes a sl
 0.4 seconds. Transactions land in the open slot and are ``processed`` at once; after ``confirmed_lag_slots`` they are
 ``confirmed``, after ``finalized_lag_slots`` ``finalized``. Reads at an older level see the accounts as they were then.
 """
+# SPDX-FileCopyrightText: 2026 The nosana.compute contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
@@ -327,11 +327,12 @@ class Ledger:
     def load_program(self, address: Pubkey, elf: bytes) -> None:
         """Put a program at an address. ValueError when the runtime does not accept the ELF."""
         try:
-            self._svm.add_program(address, elf)
+            LiteSVM().add_program(address, elf)  # a refused ELF leaves an account behind, so try it elsewhere
         except BaseException as error:
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
                 raise
             raise ValueError(f"the program for {address} is not an ELF that the runtime loads: {error}") from None
+        self._svm.add_program(address, elf)
         self._tell(Change(self._slot, accounts={address: self._svm.get_account(address)}))
 
     # ---- transactions

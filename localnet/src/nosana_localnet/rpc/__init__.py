@@ -1,10 +1,10 @@
-# SPDX-FileCopyrightText: 2026 The nosana.compute contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
 """The node's front: JSON-RPC and PubSub on a ledger.
 
 ``routes`` serves HTTP and WebSocket, ``protocol`` is JSON-RPC itself, ``methods`` holds the calls, ``pubsub`` the
 subscriptions, ``params`` what callers send, ``encoding`` and ``transactions`` what they get, ``errors`` the refusals.
 """
+# SPDX-FileCopyrightText: 2026 The nosana.compute contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
 
 from .routes import add_rpc, create_rpc_routes
 

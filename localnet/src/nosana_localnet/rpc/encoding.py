@@ -1,6 +1,6 @@
+"""Accounts as JSON: base58, base64, base64+zstd and jsonParsed, with data slices."""
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Accounts as JSON: base58, base64, base64+zstd and jsonParsed, with data slices."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
+"""Errors of the JSON-RPC interface, in the codes and words of an Agave node."""
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors of the JSON-RPC interface, in the codes and words of an Agave node."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
+"""The JSON-RPC methods. ``METHODS`` at the end maps each name to its handler and how many parameters it takes."""
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The JSON-RPC methods. ``METHODS`` at the end maps each name to its handler and how many parameters it takes."""
 
 from __future__ import annotations
 

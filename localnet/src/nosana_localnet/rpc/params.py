@@ -1,6 +1,6 @@
+"""Parameters of JSON-RPC calls: types, bounds and the words in which a node refuses them."""
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parameters of JSON-RPC calls: types, bounds and the words in which a node refuses them."""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
-# SPDX-FileCopyrightText: 2026 The nosana.compute contributors
-# SPDX-License-Identifier: GPL-3.0-or-later
 """JSON-RPC 2.0 itself: calls, batches and notifications, with an Agave node's answers to what is malformed.
 
 Knows nothing of HTTP or WebSocket; both hand it text.
 """
+# SPDX-FileCopyrightText: 2026 The nosana.compute contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable
@@ -20,17 +21,26 @@ Call = Callable[[str, Any], Any]
 _log = logging.getLogger(__name__)
 
 
-def answer(body: str | bytes, call: Call) -> str | None:
-    """The answer to a request in text, or None where none is due (notifications, an empty batch)."""
+async def answer(body: str | bytes, call: Call, *, in_turns: bool = False) -> str | None:
+    """The answer to a request in text, or None where none is due (notifications, an empty batch).
+
+    ``in_turns`` lets others have a turn between the calls of a batch, which can be long.
+    """
     try:
         request = json.loads(body)
     except (ValueError, RecursionError):
-        return json.dumps(_failure(RpcError(PARSE_ERROR, "Parse error"), None))
-    if isinstance(request, list):
-        answers = [given for item in request if (given := _one(item, call)) is not None]
-        return _dump(answers) if answers else None
-    given = _one(request, call)
-    return None if given is None else _dump(given)
+        return _dump(_failure(RpcError(PARSE_ERROR, "Parse error"), None))
+    if not isinstance(request, list):
+        given = _one(request, call)
+        return None if given is None else _dump(given)
+    answers = []
+    for item in request:
+        given = _one(item, call)
+        if given is not None:
+            answers.append(given)
+        if in_turns:
+            await asyncio.sleep(0)
+    return _dump(answers) if answers else None
 
 
 def _dump(value: Any) -> str:

@@ -1,6 +1,6 @@
+"""PubSub: subscriptions over WebSocket, with notifications at each subscription's commitment level."""
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PubSub: subscriptions over WebSocket, with notifications at each subscription's commitment level."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class PubSub:
         try:
             async for message in socket:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                    self._received(connection, message.data)
+                    await self._received(connection, message.data)
         finally:
             self._sockets.discard(socket)
             for number in [number for number, item in self._subscriptions.items() if item.connection is connection]:
@@ -111,9 +111,9 @@ class PubSub:
             writer.cancel()
         return socket
 
-    def _received(self, connection: Connection, body: str | bytes) -> None:
+    async def _received(self, connection: Connection, body: str | bytes) -> None:
         opened: list[int] = []
-        given = answer(body, lambda method, values: self._call(connection, method, values, opened))
+        given = await answer(body, lambda method, values: self._call(connection, method, values, opened))
         if given is not None:
             connection.send(given)
         # A transaction that is there already is told after the subscription's number.

@@ -1,6 +1,6 @@
+"""JSON-RPC over HTTP and PubSub over WebSocket on one path, as clients expect that derive one address from the other."""
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""JSON-RPC over HTTP and PubSub over WebSocket on one path, as clients expect that derive one address from the other."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def create_rpc_routes(ledger: Ledger, path: str = "/", page: Page | None = None,
         body = await _bounded_body(request)
         if body is None:
             return web.Response(status=413, text=f"The request is longer than {MAX_BODY_BYTES} bytes; send less at a time.\n")
-        return _json(request, answer(body, call) or "")
+        return _json(request, await answer(body, call, in_turns=True) or "")
 
     async def get(request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":

@@ -1,6 +1,6 @@
+"""Transactions as JSON: what getTransaction and simulateTransaction show."""
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Transactions as JSON: what getTransaction and simulateTransaction show."""
 
 from __future__ import annotations
 
