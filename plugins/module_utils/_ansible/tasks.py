@@ -90,7 +90,7 @@ async def _service(params: Params, warnings: list[str], clock: Clock | None) -> 
             rpc=rpc,
             ipfs=Ipfs(http, network.ipfs_api_url, network.ipfs_gateway_url, params["ipfs_jwt"] or None),
             api=Api(http, network.api_url),
-            node_api=NodeApi(http, network.node_domain),
+            node_api=NodeApi(http),
             sender=Sender(rpc, clock),
             clock=clock,
         )

@@ -83,7 +83,7 @@ class Applier:
             timeout_seconds=action.timeout_seconds,
         )
         landed = await self._sender.send(
-            [*await self._token_account_if_missing(self._owner), listing], [self._wallet, job_key, run_key], fee_payer=self._wallet
+            [*await self._token_account_if_missing(self._owner), listing], [self._wallet, job_key, run_key], fee_payer=self._wallet, action="post the job"
         )
         return Done("post", str(job_key.pubkey()), landed.signature, f"posted in market {action.market} for {action.timeout_seconds} s")
 
@@ -96,7 +96,7 @@ class Applier:
             project=self._owner,
             timeout_seconds=action.timeout_seconds,
         )
-        landed = await self._sender.send([extension], [self._wallet], fee_payer=self._wallet)
+        landed = await self._sender.send([extension], [self._wallet], fee_payer=self._wallet, action="extend the job")
         return Done(
             "extend", action.job.address, landed.signature, f"timeout from {account.timeout_seconds} s to {action.timeout_seconds} s"
         )
@@ -119,9 +119,7 @@ class Applier:
         if job.phase == "queued":
             kind, detail = "delist", "taken out of the queue, deposit and rent returned"
             instructions = [
-                self._program.delist(
-                    job=job.address, market=account.market, payer=account.payer, project=self._owner, price=account.price
-                )
+                self._program.delist(job=job.address, market=account.market, payer=account.payer, project=self._owner)
             ]
         elif job.phase == "running" and job.run is not None and job.run_address is not None:
             kind, detail = "end", "ended, the host is paid for the time it ran and the rest returned"
@@ -146,7 +144,7 @@ class Applier:
             raise NotFound(
                 f"The job {job.address} is neither queued nor running: an administrator took its run away, and only the market can close it."
             )
-        landed = await self._sender.send(instructions, [self._wallet], fee_payer=self._wallet)
+        landed = await self._sender.send(instructions, [self._wallet], fee_payer=self._wallet, action=f"{kind} the job")
         return Done(kind, job.address, landed.signature, detail)
 
     async def _token_account_if_missing(self, owner: str) -> list[solders.instruction.Instruction]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .._clients import program as jobs_program
 from .._clients.errors import AmbiguousName, ChangeRefused, InvalidInput, JobFailed, NosanaError, NotFound, ProgramError, WaitTimeout, WrongNetwork
 from .._clients.ipfs import cid_of, encode_document
+from .._clients.networks import NETWORKS
 from .apply import Applier, Done
 from .definition import exposes_port
 from .money import TRANSACTION_FEE_BUDGET_LAMPORTS, Need, check_funds
@@ -339,6 +340,11 @@ class JobService:
         raise NotFound(f"There is no market {declared} on {self._network.name} (no account at {address}); check the option market.")
 
     async def _check_network(self) -> None:
+        """Before anything is spent: the chain must be the one that the user means, localnet included."""
+        genesis = await self._rpc.get_genesis_hash()
+        known = {network.genesis_hash: network.name for network in NETWORKS.values() if network.genesis_hash is not None}
+        if known.get(genesis, self._network.name) != self._network.name:
+            raise WrongNetwork(f"The RPC node serves {known[genesis]} and network is {self._network.name}; check network and rpc_url.")
         if await self._rpc.get_account(self._network.jobs_program) is None:
             raise WrongNetwork(
                 f"The RPC node does not know the jobs program {self._network.jobs_program} of {self._network.name}: it serves another network; "

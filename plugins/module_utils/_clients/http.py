@@ -1,0 +1,150 @@
+"""HTTP for all clients: the only file that touches the network. Retries, time-outs, size bounds, redaction."""
+# Copyright: (c) 2026, The nosana.compute contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection and may change without notice.
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timezone
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from .._libraries import httpx
+from .errors import InvalidInput, Unreachable, UnexpectedAnswer
+
+if TYPE_CHECKING:
+    from .clock import Clock
+
+_RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
+_FIRST_DELAY_SECONDS = 0.25
+_LONGEST_DELAY_SECONDS = 15.0
+_MAX_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer with any status that was not worth another try."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    label: str
+
+    def json(self) -> Any:
+        """The body as JSON; UnexpectedAnswer when it is none."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise UnexpectedAnswer(f"The {self.label} answered something that is no JSON (HTTP {self.status}).") from None
+
+
+class Http:
+    """One client for all servers of a run. Use it as an async context manager; it is bound to one event loop."""
+
+    def __init__(self, clock: Clock, *, timeout_seconds: float = 30, attempts: int = 5, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._clock = clock
+        self._timeout_seconds = timeout_seconds
+        self._attempts = attempts
+        self._client = httpx.AsyncClient(follow_redirects=False, transport=transport)
+
+    async def __aenter__(self) -> Http:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._client.aclose()
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        label: str,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int = _MAX_BYTES,
+        attempts: int | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Response:
+        """One request, tried again after connection errors, 429 and 5xx. `label` says in errors what the server is.
+
+        Raises Unreachable after the last try, UnexpectedAnswer when the body is larger than `max_bytes`. 4xx are returned.
+        """
+        attempts = attempts or self._attempts
+        timeout = timeout_seconds or self._timeout_seconds
+        cause = ""
+        for attempt in range(1, attempts + 1):
+            wait: float | None = None
+            try:
+                response = await self._once(method, url, label, content, dict(headers or {}), max_bytes, timeout)
+            except httpx.HTTPError as error:
+                cause = _describe(error)
+            except (httpx.InvalidURL, UnicodeError):
+                raise InvalidInput(f"The address of the {label} is no URL; check its option.") from None
+            else:
+                if response.status not in _RETRIED_STATUSES:
+                    return response
+                cause = f"HTTP {response.status}"
+                wait = retry_after_seconds(response.headers, self._clock.now())
+            if attempt < attempts:
+                delay = min(_FIRST_DELAY_SECONDS * 2 ** (attempt - 1), _LONGEST_DELAY_SECONDS) * (0.5 + self._clock.random())
+                await self._clock.sleep(min(max(delay, wait or 0), _LONGEST_DELAY_SECONDS))
+        times = f"after {attempts} attempts" if attempts > 1 else "at the first attempt"
+        raise Unreachable(f"No answer from the {label} at {redact_url(url)} {times} ({cause}).", label=label, attempts=attempts, cause=cause)
+
+    async def _once(
+        self, method: str, url: str, label: str, content: bytes | None, headers: dict[str, str], max_bytes: int, timeout_seconds: float
+    ) -> Response:
+        url, headers = _to_loopback(url, headers)
+        async with self._client.stream(method, url, content=content, headers=headers, timeout=timeout_seconds) as response:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > max_bytes:
+                    raise UnexpectedAnswer(f"The {label} answered more than {max_bytes} bytes; the answer is not used.")
+            return Response(response.status_code, response.headers, bytes(body), label)
+
+
+def redact_url(url: str) -> str:
+    """What may be shown of a URL: host and port. Keys stand in user, query and path, so none of these is shown."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    return (parts.hostname or "?") + (f":{port}" if port else "")
+
+
+def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that the server asks to wait, from a number or an HTTP date; None when it does not ask."""
+    value = headers.get("retry-after", "").strip()
+    if value.isdigit():
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+    except (ValueError, TypeError):
+        return None
+    return max(0.0, date.replace(tzinfo=date.tzinfo or timezone.utc).timestamp() - now)
+
+
+def _to_loopback(url: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """Names under .localhost mean loopback (RFC 6761, section 6.3), which many resolvers do not know."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if not host.endswith(".localhost"):
+        return url, headers
+    netloc = "127.0.0.1" + (f":{parts.port}" if parts.port else "")
+    return parts._replace(netloc=netloc).geturl(), headers | {"Host": parts.netloc}
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx.ConnectError):
+        return "connection failed"
+    return "connection broke off"

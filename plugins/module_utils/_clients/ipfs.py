@@ -1,0 +1,167 @@
+"""IPFS: content addresses computed offline, pinning, and reading with every byte checked against its address."""
+# Copyright: (c) 2026, The nosana.compute contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection and may change without notice.
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .base58 import b58decode, b58encode
+from .errors import InvalidInput, NotFound, Refused, UnexpectedAnswer
+
+if TYPE_CHECKING:
+    from .http import Http
+
+_SHA256_MULTIHASH = b"\x12\x20"
+_CHUNK_BYTES = 262_144
+_LINKS_PER_NODE = 174
+_MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
+
+
+# --- content addresses (UnixFS file nodes in dag-pb, as every IPFS client builds them by default) ---------------------
+
+
+def cid_of(content: bytes) -> str:
+    """The CIDv0 of a file with this content."""
+    chunks = [content[start : start + _CHUNK_BYTES] for start in range(0, len(content), _CHUNK_BYTES)] or [b""]
+    nodes = [_node([], [], chunk) for chunk in chunks]
+    while len(nodes) > 1:
+        groups = [nodes[start : start + _LINKS_PER_NODE] for start in range(0, len(nodes), _LINKS_PER_NODE)]
+        nodes = [_node([(hashed, total) for hashed, total, _size in group], [size for _hash, _total, size in group], b"") for group in groups]
+    return b58encode(_SHA256_MULTIHASH + nodes[0][0])
+
+
+def cid_to_bytes(cid: str) -> bytes:
+    """The 32 bytes that go on chain; InvalidInput for anything but a CIDv0."""
+    try:
+        raw = b58decode(cid)
+    except ValueError:
+        raw = b""
+    if len(raw) != 34 or raw[:2] != _SHA256_MULTIHASH:
+        raise InvalidInput(f"{cid[:80]!r} is no CIDv0 (Qm…), the only kind of content address that Nosana stores.")
+    return raw[2:]
+
+
+def bytes_to_cid(digest: bytes) -> str:
+    """The CIDv0 of 32 bytes from the chain."""
+    return b58encode(_SHA256_MULTIHASH + digest)
+
+
+def _node(links: Sequence[tuple[bytes, int]], sizes: Sequence[int], data: bytes) -> tuple[bytes, int, int]:
+    """One dag-pb node: its hash, its total size in the graph, and the size of the file below it."""
+    size = sum(sizes) if links else len(data)
+    unixfs = b"\x08\x02" + (_field(2, data) if data else b"") + b"\x18" + _varint(size)
+    unixfs += b"".join(b"\x20" + _varint(below) for below in sizes)
+    encoded = b"".join(
+        _field(2, _field(1, _SHA256_MULTIHASH + hashed) + _field(2, b"") + b"\x18" + _varint(total)) for hashed, total in links
+    ) + _field(1, unixfs)
+    return hashlib.sha256(encoded).digest(), len(encoded) + sum(total for _hash, total in links), size
+
+
+def _field(number: int, data: bytes) -> bytes:
+    return bytes([number << 3 | 2]) + _varint(len(data)) + data
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes(out) + bytes([number])
+
+
+# --- documents -------------------------------------------------------------------------------------------------------
+
+
+def encode_document(document: Any) -> bytes:
+    """JSON as JavaScript's JSON.stringify writes it, so that the content address equals the one other clients compute."""
+    return "".join(_pieces(document)).encode("utf-8", "surrogatepass")
+
+
+def _pieces(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return ["{", ",".join(f"{_text(str(key))}:{''.join(_pieces(item))}" for key, item in value.items()), "}"]
+    if isinstance(value, (list, tuple)):
+        return ["[", ",".join("".join(_pieces(item)) for item in value), "]"]
+    if isinstance(value, float):
+        return [_number(value)]
+    if isinstance(value, str):
+        return [_text(value)]
+    return [json.dumps(value)]
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: float) -> str:
+    """ECMAScript's Number::toString for a finite number; Python has the same shortest digits and another layout."""
+    if not math.isfinite(value):
+        return "null"
+    if value == int(value) and abs(value) < 1e21:
+        return str(int(value))
+    digits, _e, exponent = repr(value).partition("e")
+    if not exponent:
+        return digits
+    power = int(exponent)
+    if -7 <= power < 0:
+        sign, digits = ("-", digits[1:]) if digits[0] == "-" else ("", digits)
+        return f"{sign}0.{'0' * (-power - 1)}{digits.replace('.', '')}"
+    return f"{digits}e{'+' if power > 0 else '-'}{abs(power)}"
+
+
+# --- the services ----------------------------------------------------------------------------------------------------
+
+
+class Ipfs:
+    """A pinning service with Pinata's interface, and a gateway."""
+
+    def __init__(self, http: Http, api_url: str, gateway_url: str, jwt: str | None) -> None:
+        self._http = http
+        self._api_url = api_url.rstrip("/")
+        self._gateway_url = gateway_url.rstrip("/") + "/"
+        self._jwt = jwt
+
+    async def pin_json(self, document: Any) -> str:
+        """Pins the document and returns its content address, which the service has to confirm."""
+        content = encode_document(document)
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self._jwt}"} if self._jwt else {})
+        response = await self._http.request(
+            "POST", f"{self._api_url}/pinning/pinJSONToIPFS", label="IPFS pinning service", content=content, headers=headers
+        )
+        if response.status in (401, 403):
+            raise Refused(
+                f"The IPFS pinning service refuses the token (HTTP {response.status}); set ipfs_jwt or NOSANA_IPFS_JWT.", status=response.status
+            )
+        if response.status != 200:
+            raise Refused(f"The IPFS pinning service refuses the definition (HTTP {response.status}).", status=response.status)
+        answer = response.json()
+        have, want = answer.get("IpfsHash") if isinstance(answer, dict) else None, cid_of(content)
+        if have != want:
+            raise UnexpectedAnswer(f"The IPFS pinning service stored something else than it was given (expected {want}, got {str(have)[:80]}).")
+        return want
+
+    async def fetch(self, cid: str, *, max_bytes: int = _MAX_DOCUMENT_BYTES) -> bytes:
+        """The content of that address, verified; NotFound when the gateway has none."""
+        cid_to_bytes(cid)
+        response = await self._http.request("GET", self._gateway_url + cid, label="IPFS gateway", max_bytes=max_bytes)
+        if response.status in (404, 410):
+            raise NotFound(f"The IPFS gateway has no content {cid}.")
+        if response.status != 200:
+            raise Refused(f"The IPFS gateway refuses to show {cid} (HTTP {response.status}).", status=response.status)
+        if cid_of(response.body) != cid:
+            raise UnexpectedAnswer(f"The IPFS gateway answered something that is not {cid}; it is not used.")
+        return response.body
+
+    async def fetch_json(self, cid: str) -> Any:
+        """The JSON document of that address, verified."""
+        try:
+            return json.loads(await self.fetch(cid))
+        except (ValueError, RecursionError):
+            raise UnexpectedAnswer(f"The content of {cid} is no JSON document.") from None

@@ -1,0 +1,100 @@
+"""Hosts: the public URLs of a job's services, the token that a job's owner shows, and whether a service answers."""
+# Copyright: (c) 2026, The nosana.compute contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection and may change without notice.
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .base58 import b58encode
+from .errors import NosanaError
+
+if TYPE_CHECKING:
+    from solders.keypair import Keypair
+
+    from .http import Http
+
+_LITERAL = re.compile(r"^%%(ops|globals).[^%]+%%$")
+_READY_TIMEOUT_SECONDS = 5.0
+_READY_MAX_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Service:
+    """An exposed port. `private` ones have a URL that only the host knows; their `url` is empty."""
+
+    op_id: str
+    op_index: int
+    port: int | float | str
+    url: str
+    private: bool = False
+
+
+def service_host(op_index: int, port: int | float | str, job: str) -> str:
+    """The first label of a public service URL."""
+    text = f"{op_index}:{_plain(port)}:{job}"
+    return b58encode(hashlib.sha512(text.encode()).digest())[:44]
+
+
+def service_urls(definition: dict[str, Any], job: str, node_domain: str) -> list[Service]:
+    """All exposed ports of a job, in the order of its ops; ports that are literals or markers have no URL before the job runs."""
+    found = []
+    ops = definition.get("ops")
+    for index, op in enumerate(ops if isinstance(ops, list) else []):
+        args = op.get("args") if isinstance(op, dict) else None
+        if not isinstance(args, dict):
+            continue
+        private = args.get("private") is True
+        for port in _ports(args.get("expose")):
+            url = "" if private else host_url(service_host(index, port, job), node_domain)
+            found.append(Service(str(op.get("id")), index, port, url, private))
+    return found
+
+
+def host_url(label: str, node_domain: str) -> str:
+    """URL of a host or service under the node domain, which is https unless it says otherwise."""
+    scheme, separator, domain = node_domain.rstrip("/").rpartition("://")
+    return f"{scheme if separator else 'https'}://{label}.{domain}"
+
+
+def authorization(message: str, keypair: Keypair, *, time_ms: int | None = None) -> str:
+    """The token that the owner of a job shows to its host: message, signature, and optionally the (unsigned) time."""
+    token = f"{message}:{keypair.sign_message(message.encode())}"
+    return token if time_ms is None else f"{token}:{time_ms}"
+
+
+class NodeApi:
+    """What is asked of hosts and of the services that run on them."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    async def ready(self, url: str) -> bool:
+        """Whether the service itself answers; the proxy's 404 and 5xx for a service that is not up do not count."""
+        try:
+            response = await self._http.request(
+                "GET", url, label="service", attempts=1, timeout_seconds=_READY_TIMEOUT_SECONDS, max_bytes=_READY_MAX_BYTES
+            )
+        except NosanaError:
+            return False
+        return response.status < 500 and response.status != 404
+
+
+def _ports(expose: Any) -> list[int | float | str]:
+    # A bare object outside an array passes the network's validation and is then ignored by everybody.
+    entries = expose if isinstance(expose, list) else [] if isinstance(expose, dict) else [expose]
+    ports = [entry.get("port") if isinstance(entry, dict) else entry for entry in entries]
+    return [
+        port
+        for port in ports
+        if (isinstance(port, (int, float)) and not isinstance(port, bool)) or (isinstance(port, str) and not _LITERAL.match(port))
+    ]
+
+
+def _plain(port: int | float | str) -> str:
+    return str(int(port)) if isinstance(port, float) and port.is_integer() else str(port)

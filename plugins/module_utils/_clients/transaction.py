@@ -1,0 +1,141 @@
+"""Sending: a transaction is signed once, and the same bytes are sent until they landed or can no longer land."""
+# Copyright: (c) 2026, The nosana.compute contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection and may change without notice.
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .._libraries import solders
+from .errors import NosanaError, OutcomeUnknown, ProgramError, TransactionExpired
+from .program import program_error, set_compute_unit_limit, set_compute_unit_price
+
+if TYPE_CHECKING:
+    from solders.instruction import Instruction
+    from solders.keypair import Keypair
+
+    from .clock import Clock
+    from .rpc import Rpc
+
+LOWEST_PRIORITY_FEE, HIGHEST_PRIORITY_FEE = 10_000, 15_000_000  # micro-lamports for each compute unit
+_MEDIUM_PERCENTILE = 50.0
+# Busy accounts that every fee market moves around: wrapped SOL and USDC.
+_FEE_ACCOUNTS = ("So11111111111111111111111111111111111111112", "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v")
+_UNITS_HEADROOM, _UNITS_EXTRA = 1.2, 10_000
+_MOST_UNITS = 1_400_000
+_POLL_SECONDS = 0.5
+_POLLS_PER_RESEND = 4
+_LANDED = frozenset({"confirmed", "finalized"})
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A transaction that took place."""
+
+    signature: str
+    slot: int
+
+
+class Sender:
+    """Makes transactions of instructions, and sees them through."""
+
+    def __init__(self, rpc: Rpc, clock: Clock) -> None:
+        self._rpc = rpc
+        self._clock = clock
+
+    async def send(self, instructions: Sequence[Instruction], signers: Sequence[Keypair], *, fee_payer: Keypair, action: str) -> Landed:
+        """Returns when the transaction is confirmed.
+
+        Raises ProgramError or InsufficientFunds when it fails, in nearly all cases before it costs anything; TransactionExpired when it
+        can no longer land; OutcomeUnknown when the node cannot say. `action` says in errors what was tried, such as "post the job".
+        """
+        price = set_compute_unit_price(await self._priority_fee())
+        draft = self._sign([set_compute_unit_limit(_MOST_UNITS), price, *instructions], signers, fee_payer, str(solders.hash.Hash.default()))
+        simulation = await self._rpc.simulate_transaction(bytes(draft))
+        if simulation.err is not None:
+            raise program_error(simulation.err, simulation.logs, action=action)
+        units = min(_MOST_UNITS, math.ceil(simulation.units * _UNITS_HEADROOM) + _UNITS_EXTRA)
+        blockhash = await self._rpc.get_latest_blockhash()
+        transaction = self._sign([set_compute_unit_limit(units), price, *instructions], signers, fee_payer, blockhash.hash)
+        return await self._see_through(bytes(transaction), str(transaction.signatures[0]), blockhash.last_valid_block_height, action)
+
+    async def _see_through(self, raw: bytes, signature: str, last_valid_block_height: int, action: str) -> Landed:
+        polls = 0
+        while True:
+            if polls % _POLLS_PER_RESEND == 0:
+                try:
+                    await self._rpc.send_transaction(raw, action=action)
+                except NosanaError as error:
+                    # It may have landed by an earlier sending, whose answer was lost; only when it has not, the error stands.
+                    landed = await self._look(signature, action)
+                    if landed is not None:
+                        return landed
+                    if polls == 0 or not (error.retryable or isinstance(error, ProgramError)):
+                        raise
+            polls += 1
+            landed = await self._look(signature, action)
+            if landed is not None:
+                return landed
+            if await self._rpc.get_block_height() > last_valid_block_height:
+                return await self._last_look(signature, action)
+            await self._clock.sleep(_POLL_SECONDS)
+
+    async def _look(self, signature: str, action: str) -> Landed | None:
+        status = (await self._rpc.get_signature_statuses([signature]))[0]
+        if status is None or status.confirmation not in _LANDED:
+            return None
+        if status.err is not None:
+            raise program_error(status.err, await self._rpc.get_transaction_logs(signature), action=action)
+        return Landed(signature, status.slot)
+
+    async def _last_look(self, signature: str, action: str) -> Landed:
+        status = (await self._rpc.get_signature_statuses([signature]))[0]
+        if status is None:
+            raise TransactionExpired(f"The transaction to {action} did not land in time and never will; nothing was paid. Run it again.")
+        landed = await self._look(signature, action)
+        if landed is None:
+            raise OutcomeUnknown(
+                f"The transaction {signature} to {action} was seen and is not confirmed yet; the next run finds out what became of it."
+            )
+        return landed
+
+    def _sign(
+        self, instructions: Sequence[Instruction], signers: Sequence[Keypair], fee_payer: Keypair, blockhash: str
+    ) -> solders.transaction.VersionedTransaction:
+        message = solders.message.MessageV0.try_compile(
+            fee_payer.pubkey(), list(instructions), [], solders.hash.Hash.from_string(blockhash)
+        )
+        return solders.transaction.VersionedTransaction(message, _in_order(message, signers))
+
+    async def _priority_fee(self) -> int:
+        try:
+            recent = await self._rpc.get_recent_prioritization_fees(_FEE_ACCOUNTS)
+        except NosanaError:
+            recent = []
+        return priority_fee(recent)
+
+
+def priority_fee(
+    recent: Sequence[int],
+    *,
+    percentile: float = _MEDIUM_PERCENTILE,
+    lowest: int = LOWEST_PRIORITY_FEE,
+    highest: int = HIGHEST_PRIORITY_FEE,
+) -> int:
+    """Micro-lamports for each compute unit: a percentile of the recent fees, within bounds."""
+    if not recent:
+        return lowest
+    fees = sorted(recent)
+    index = min(len(fees) - 1, math.floor(max(0.0, min(100.0, percentile)) / 100 * (len(fees) - 0.01)))
+    return min(max(fees[index], lowest), highest)
+
+
+def _in_order(message: solders.message.MessageV0, signers: Sequence[Keypair]) -> list[Keypair]:
+    """The message's signers, each once, in the order in which it wants their signatures."""
+    by_key = {signer.pubkey(): signer for signer in signers}
+    return [by_key[key] for key in message.account_keys[: message.header.num_required_signatures]]
