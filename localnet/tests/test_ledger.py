@@ -125,6 +125,18 @@ def test_who_has_nothing_pays_nothing(ledger: Ledger) -> None:
     assert ledger.signatures_for(poor.pubkey()) == []
 
 
+def test_a_payer_that_the_fee_would_leave_with_dust_pays_nothing(ledger: Ledger) -> None:
+    dusty, poor = Keypair(), Keypair()
+    ledger.put(dusty.pubkey(), Account(ledger.rent(0) + SIGNATURE_FEE - 1, b"", SYSTEM_PROGRAM))
+    ledger.put(poor.pubkey(), Account(SIGNATURE_FEE - 1, b"", SYSTEM_PROGRAM))
+    for payer, err in ((dusty, {"InsufficientFundsForRent": {"account_index": 0}}), (poor, "InsufficientFundsForFee")):
+        held = ledger.balance(payer.pubkey())
+        with pytest.raises(Rejected) as refused:
+            ledger.submit(signed(ledger, [pay(payer, Keypair().pubkey(), 0)], payer))
+        assert (refused.value.err, refused.value.landed) == (err, False)
+        assert ledger.balance(payer.pubkey()) == held
+
+
 def test_a_program_that_is_not_there_costs_the_fee(ledger: Ledger, alice: Keypair) -> None:
     with pytest.raises(Rejected) as refused:
         ledger.submit(signed(ledger, [Instruction(Keypair().pubkey(), b"", [])], alice))

@@ -391,7 +391,7 @@ class Ledger:
             # compute-unit limit, which costs nothing.
             self._repeats = (self._repeats + 1) % 1_000_000
             limit = struct.pack("<BI", 2, 1_400_000 - self._repeats)
-            wanted = [Instruction(COMPUTE_BUDGET_PROGRAM, limit, []), *instructions]
+            wanted = [*instructions, Instruction(COMPUTE_BUDGET_PROGRAM, limit, [])]
 
     def transaction(self, signature: Signature) -> Record | None:
         return self._records.get(signature)
@@ -578,7 +578,7 @@ class Ledger:
         if err == "InvalidProgramForExecution" and self._program_missing(transaction, keys):
             err = "ProgramAccountNotFound"
         executed = err is None or bool(metadata.logs())
-        fee_charged = executed or err in _FEE_ONLY
+        fee_charged = executed or (isinstance(err, str) and err in _FEE_ONLY)
         if executed:
             if keep:
                 post = [self._svm.get_account(key) for key in keys]
