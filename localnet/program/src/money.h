@@ -1,0 +1,21 @@
+/* What a job costs, with Rust's checked arithmetic: what does not fit ends the transaction. */
+/* SPDX-FileCopyrightText: 2026 The nosana.compute contributors
+ * SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+#include "errors.h"
+
+/* The network fee is none in this revision: what is paid is the price of the seconds, exactly. */
+
+/* price * seconds without 128-bit arithmetic, which the target does not have. */
+FUNCTION u64 price_of(u64 price, i64 seconds, u64 *amount) {
+  if (seconds < 0) return panic("negative duration");
+  u64 high_price = price >> 32, low_price = price & 0xffffffff;
+  u64 high_time = (u64)seconds >> 32, low_time = (u64)seconds & 0xffffffff;
+  if (high_price && high_time) return panic("attempt to multiply with overflow");
+  u64 middle = high_price * low_time + low_price * high_time;
+  u64 low = low_price * low_time;
+  if (middle >> 32 || (middle << 32) > ~low) return panic("attempt to multiply with overflow");
+  *amount = (middle << 32) + low;
+  return 0;
+}
