@@ -1,0 +1,188 @@
+"""Runs ops as plain processes of this machine, or as a labelled page where the image's own program is not here."""
+# SPDX-FileCopyrightText: 2026 The nosana.compute contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import html
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from .runner import Log, OpSpec, Running, RunnerError
+
+SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+GRACE_SECONDS: Final = 2.0
+_READ_BYTES: Final = 16_384
+
+
+class ProcessRunner:
+    """No isolation: for jobs that one trusts, which on one's own machine are one's own."""
+
+    name = "process"
+
+    async def start(self, op: OpSpec, log: Log) -> Running:
+        home = Path(tempfile.mkdtemp(prefix="nosana-op-"))
+        try:
+            program = self._program(op, home)
+            if program is None:
+                shutil.rmtree(home, ignore_errors=True)
+                return await self._stand_in(op)
+            return await Process.start(op, program, home, log)
+        except BaseException:
+            shutil.rmtree(home, ignore_errors=True)
+            raise
+
+    @staticmethod
+    def _program(op: OpSpec, home: Path) -> list[str] | None:
+        """The command line, or None where the image would bring the program along and this machine does not have it."""
+        command = ["/bin/sh", "-c", op.command] if isinstance(op.command, str) else list(op.command or [])
+        words = [*(op.entrypoint or []), *command]
+        if not words:
+            return None
+        bin_dir = home / ".bin"
+        bin_dir.mkdir()
+        for name in ("python", "python3"):
+            (bin_dir / name).symlink_to(Path(sys.executable).resolve())
+        found = shutil.which(words[0], path=f"{bin_dir}:{SYSTEM_PATH}")
+        return None if found is None else [found, *words[1:]]
+
+    @staticmethod
+    async def _stand_in(op: OpSpec) -> Running:
+        if not op.ports:
+            raise RunnerError(
+                "container-start",
+                f"The image {op.image} cannot be run without a container engine: it has no command that is on this machine, and exposes no port.",
+            )
+        return await StandIn.start(op)
+
+
+class Process:
+    """A child in a session of its own, so that it can be ended with everything that it started."""
+
+    def __init__(self, child: asyncio.subprocess.Process, op: OpSpec, home: Path, readers: list[asyncio.Task[None]]):
+        self._child = child
+        self._op = op
+        self._home = home
+        self._readers = readers
+        self.how = f"Run as a plain process (pid {child.pid}), not in a container; the image {op.image} was not used."
+        self.ports = {port: port for port in op.ports}
+
+    @classmethod
+    async def start(cls, op: OpSpec, program: list[str], home: Path, log: Log) -> Process:
+        # Nothing of this process's own environment: it may hold the keys of whoever runs the network.
+        env = {"PATH": f"{home / '.bin'}:{SYSTEM_PATH}", "HOME": str(home), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", **op.env}
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *program,
+                cwd=home,
+                env=env,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise RunnerError("container-start", f"{program[0]} could not be started: {error.strerror}.") from None
+        readers = [
+            asyncio.create_task(forward(stream, kind, log))
+            for stream, kind in ((child.stdout, "stdout"), (child.stderr, "stderr"))
+            if stream is not None
+        ]
+        return cls(child, op, home, readers)
+
+    async def wait(self) -> int:
+        code = await self._child.wait()
+        await self._finish()
+        return code if code >= 0 else 128 - code
+
+    async def stop(self) -> None:
+        self._signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self._child.wait(), GRACE_SECONDS)
+        except TimeoutError:
+            self._signal(signal.SIGKILL)
+            await self._child.wait()
+        await self._finish()
+
+    async def _finish(self) -> None:
+        self._signal(signal.SIGKILL)  # whatever it left behind in its session
+        await asyncio.gather(*self._readers, return_exceptions=True)
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._child.pid, number)
+
+
+class StandIn:
+    """A page that says that it is one."""
+
+    def __init__(self, op: OpSpec, runners: list[web.AppRunner], ports: dict[int, int]):
+        self._runners = runners
+        self._ended = asyncio.Event()
+        self.ports = ports
+        self.how = f"Stand-in: the image {op.image} is not run, because its program is not on this machine; its ports answer with a page that says so."
+
+    @classmethod
+    async def start(cls, op: OpSpec) -> StandIn:
+        runners, ports = [], {}
+        for port in op.ports:
+            app = web.Application()
+            app.router.add_route("*", "/{path:.*}", _page(op, port))
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            runners.append(runner)
+            ports[port] = runner.addresses[0][1]
+        return cls(op, runners, ports)
+
+    async def wait(self) -> int:
+        await self._ended.wait()
+        return 0
+
+    async def stop(self) -> None:
+        for runner in self._runners:
+            await runner.cleanup()
+        self._ended.set()
+
+
+def _page(op: OpSpec, port: int) -> Callable[[web.Request], Awaitable[web.Response]]:
+    lines = [
+        "Stand-in by nosana-localnet",
+        f"The image {op.image} was not run: its program is not on this machine.",
+        f"op {op.op_id}, port {port}, job {op.job}",
+    ]
+    text = "\n".join(lines) + "\n"
+    page = "<!doctype html><title>Stand-in</title>" + "".join(f"<p>{html.escape(line)}</p>\n" for line in lines)
+
+    async def answer(request: web.Request) -> web.Response:
+        if "text/html" in request.headers.get("Accept", ""):
+            return web.Response(text=page, content_type="text/html")
+        return web.Response(text=text)
+
+    return answer
+
+
+async def forward(stream: asyncio.StreamReader, kind: str, log: Log) -> None:
+    """Whole lines as far as possible; a very long one comes in pieces."""
+    rest = b""
+    while chunk := await stream.read(_READ_BYTES):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            log(kind, line.decode("utf-8", "replace") + "\n")
+        if len(rest) >= _READ_BYTES:
+            log(kind, rest.decode("utf-8", "replace"))
+            rest = b""
+    if rest:
+        log(kind, rest.decode("utf-8", "replace"))

@@ -1,0 +1,91 @@
+"""What runs an op: one small interface, and the choice between containers and plain processes."""
+# SPDX-FileCopyrightText: 2026 The nosana.compute contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+Log = Callable[[str, str], None]
+"""Takes the stream (stdout, stderr or nodeerr) and a piece of text."""
+
+
+class RunnerError(Exception):
+    """An op could not be started; ``event`` is the host software's word for the step, ``code`` an HTTP status where there was one."""
+
+    def __init__(self, event: str, message: str, code: int | None = None):
+        super().__init__(message)
+        self.event = event
+        self.code = code
+
+
+@dataclass(frozen=True)
+class OpSpec:
+    """One op, ready to run: variables merged, ports plain numbers, volumes as directories on this machine by their mount point."""
+
+    job: str
+    index: int
+    op_id: str
+    image: str
+    command: list[str] | str | None
+    entrypoint: list[str] | None
+    env: dict[str, str]
+    work_dir: str | None
+    ports: list[int]
+    volumes: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of the container on the real network as well."""
+        return f"{self.job}-{self.index}"
+
+
+class Running(Protocol):
+    """An op that runs."""
+
+    @property
+    def how(self) -> str:
+        """One sentence: what was really started."""
+
+    @property
+    def ports(self) -> dict[int, int]:
+        """Exposed port → port on this machine's loopback."""
+
+    async def wait(self) -> int:
+        """The exit code, when it has ended."""
+
+    async def stop(self) -> None:
+        """Ends it, by force if need be; nothing of it is left."""
+
+
+class Runner(Protocol):
+    """A way to run ops."""
+
+    @property
+    def name(self) -> str:
+        """process, podman or docker."""
+
+    async def start(self, op: OpSpec, log: Log) -> Running:
+        """Starts an op; RunnerError when it cannot."""
+
+
+class Fallback:
+    """Containers where the image can be had, plain processes otherwise; the op's log says which of the two happened."""
+
+    def __init__(self, first: Runner, second: Runner):
+        self._first = first
+        self._second = second
+
+    @property
+    def name(self) -> str:
+        return f"{self._first.name}, else {self._second.name}"
+
+    async def start(self, op: OpSpec, log: Log) -> Running:
+        try:
+            return await self._first.start(op, log)
+        except RunnerError as error:
+            log("nodeerr", f"{error} Using a {self._second.name} instead.\n")
+            return await self._second.start(op, log)
