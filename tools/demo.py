@@ -24,6 +24,7 @@ RPC_URL = os.environ.get("NOSANA_RPC_URL", "")
 JOBS_PROGRAM = "nosJhNRqr2bc9g1nfGDcXXTXvYUmxD4cVwy2pMWhrYM"
 NOS_MINT = "nosXBVoaCTtYdLvKY6Csb4AC8JCdQKKAaWYtx2ZMoo7"
 JOB_PROJECT_OFFSET = 176
+CONFIRMED = {"commitment": "confirmed"}
 # *.localhost names are resolved by few resolvers; the local network answers for them as a plain HTTP proxy.
 BROWSER = urllib.request.build_opener(urllib.request.ProxyHandler({"http": RPC_URL}))
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -75,18 +76,18 @@ def account_for(wallet: str, before: Balance, during: Balance, after: Balance) -
     """Prints the table, and fails unless the wallet's loss is explained to the last unit by the ledger."""
     jobs = {job["address"]: job for job in info()}
     fees = sum(fees_paid(wallet))
-    accounts = rpc("getProgramAccounts", [JOBS_PROGRAM, {"encoding": "base64", "filters": [project_filter(wallet)]}])
+    accounts = rpc("getProgramAccounts", [JOBS_PROGRAM, CONFIRMED | {"encoding": "base64", "filters": [project_filter(wallet)]}])
     rent = {account["pubkey"]: account["account"]["lamports"] for account in accounts}
     earned = {address: job["cost"]["paid_base_units"] for address, job in jobs.items()}
     say("Where the money went")
-    print(f"  {'':34}{'SOL':>16}{'NOS':>14}")
-    row = "  {:34}{:16.9f}{:14.6f}".format
+    print(f"  {'':44}{'SOL':>14}{'NOS':>14}")
+    row = "  {:44}{:14.9f}{:14.6f}".format
     for title, state in (("before", before), ("while the services ran", during), ("after", after)):
         print(row(title, state.lamports / 1e9, state.base_units / 1e6))
     print(row("before − after", (before.lamports - after.lamports) / 1e9, (before.base_units - after.base_units) / 1e6))
     print(row("  transaction fees", fees / 1e9, 0))
     for address, lamports in rent.items():
-        print(row(f"  {jobs[address]['name']}: rent, earned by host"[:34], lamports / 1e9, earned[address] / 1e6))
+        print(row(f"  {jobs[address]['name']}: rent | earned by its host", lamports / 1e9, earned[address] / 1e6))
     print("  The rent stays in the accounts of finished jobs until they are cleaned, a day after their end.")
     if before.lamports - after.lamports != fees + sum(rent.values()):
         return fail("lamports are missing")
@@ -141,16 +142,16 @@ def wallet_address() -> str:
 
 
 def balance(wallet: str) -> Balance:
-    tokens = rpc("getTokenAccountsByOwner", [wallet, {"mint": NOS_MINT}, {"encoding": "base64", "commitment": "confirmed"}])["value"]
+    tokens = rpc("getTokenAccountsByOwner", [wallet, {"mint": NOS_MINT}, CONFIRMED | {"encoding": "base64"}])["value"]
     amounts = [int.from_bytes(base64.b64decode(token["account"]["data"][0])[64:72], "little") for token in tokens]
-    return Balance(rpc("getBalance", [wallet, {"commitment": "confirmed"}])["value"], sum(amounts))
+    return Balance(rpc("getBalance", [wallet, CONFIRMED])["value"], sum(amounts))
 
 
 def fees_paid(wallet: str) -> list[int]:
     """The fee of each transaction that the wallet paid for."""
     fees = []
-    for entry in rpc("getSignaturesForAddress", [wallet, {"commitment": "confirmed"}]):
-        transaction = rpc("getTransaction", [entry["signature"], {"commitment": "confirmed", "maxSupportedTransactionVersion": 0}])
+    for entry in rpc("getSignaturesForAddress", [wallet, CONFIRMED]):
+        transaction = rpc("getTransaction", [entry["signature"], CONFIRMED | {"maxSupportedTransactionVersion": 0}])
         if transaction["transaction"]["message"]["accountKeys"][0] == wallet:
             fees.append(transaction["meta"]["fee"])
     return fees

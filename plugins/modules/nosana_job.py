@@ -284,7 +284,7 @@ job:
           returned: always
           sample: https://2Q8rNYKwxEcQK2vrouiKsqNUkk6noR5tvNqWJ4kLymtV.node.k8s.prd.nos.ci
     explorer_url:
-      description: The job's page in the explorer.
+      description: The job's page in the explorer. Null on networks that have none.
       type: str
       returned: always
       sample: https://explore.nosana.com/jobs/B3MmwHz7sovudYwMxZFwjS2E6eMRaEEqNgWao5RYUkLi

@@ -19,7 +19,7 @@ class Network:
     ipfs_gateway_url: str
     api_url: str
     node_domain: str
-    explorer_url: str
+    explorer_url: str | None
     jobs_program: str
     rewards_program: str
     nos_mint: str
@@ -64,7 +64,7 @@ NETWORKS: dict[str, Network] = {
         ipfs_gateway_url=f"{_LOCAL}/ipfs/",
         api_url=_LOCAL,
         node_domain="http://node.localhost:8899",
-        explorer_url=_LOCAL,
+        explorer_url=None,
         jobs_program=_MAINNET.jobs_program,
         rewards_program=_MAINNET.rewards_program,
         nos_mint=_MAINNET.nos_mint,

@@ -39,7 +39,7 @@ def describe(job: ObservedJob, *, name: str | None, definition: dict[str, Any] |
         "definition_cid": job.definition_cid,
         "result_cid": job.result_cid,
         "services": _services(definition, job.address, network),
-        "explorer_url": f"{network.explorer_url}/jobs/{job.address}",
+        "explorer_url": _explorer_url(job.address, network),
         "cost": cost(account.price, account.timeout_seconds, paid),
     }
 
@@ -61,7 +61,7 @@ def predict(desired: Desired, *, address: str, timeout_seconds: int, price: int,
         "definition_cid": desired.cid,
         "result_cid": None,
         "services": _services(desired.document, address, network),
-        "explorer_url": f"{network.explorer_url}/jobs/{address}",
+        "explorer_url": _explorer_url(address, network),
         "cost": cost(price, timeout_seconds, None),
     }
 
@@ -86,3 +86,7 @@ def _services(definition: dict[str, Any] | None, address: str, network: Network)
         for service in service_urls(definition, address, network.node_domain)
         if not service.private
     ]
+
+
+def _explorer_url(address: str, network: Network) -> str | None:
+    return f"{network.explorer_url}/jobs/{address}" if network.explorer_url else None
