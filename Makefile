@@ -1,0 +1,173 @@
+# Every habit of the project is one word; `make help` lists them. A fresh machine needs Python >= 3.11, git and make.
+# SPDX-FileCopyrightText: 2026 The nosana.compute contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+CACHE := $(CURDIR)/.cache
+TREE := $(CACHE)/tree
+COLLECTION := $(TREE)/ansible_collections/nosana/compute
+
+# The first Python that is new enough and really starts (a pyenv shim may not). Set PYTHON to choose.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+PYTHON_VERSION = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+
+DEMO := $(CACHE)/venv/demo
+DEV := $(CACHE)/venv/dev
+LINE_A := $(CACHE)/venv/line-a
+GALAXY := $(CACHE)/venv/galaxy
+COMPILER := $(CACHE)/venv/compiler
+
+LOCALNET_FILES := $(shell find localnet/src localnet/program/nosana_jobs.so localnet/pyproject.toml -type f ! -name '*.pyc' 2>/dev/null)
+UNIT := tests/unit
+RUN_IN_DEV = PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONPATH="$(TREE)"
+
+say = @printf '\n== %s\n' "$(1)"
+
+.PHONY: help
+help: ## this list
+	@echo "nosana.compute: run containers on the Nosana network, with Ansible"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PYTHON=python3.12 chooses another Python; everything that is made lies in .cache."
+
+# --- what a newcomer wants -------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(DEMO)/.localnet build ## deploy three jobs on a local network, look at them, remove them, count the money
+	$(call say,Install the collection's artefact)
+	@"$(DEMO)/bin/ansible-galaxy" collection install --force --offline -p "$(CACHE)/demo" "$(CACHE)"/build/nosana-compute-*.tar.gz | tail -n 1
+	@cd "$(CACHE)/demo" && PATH="$(DEMO)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CACHE)/demo" ANSIBLE_LOCALHOST_WARNING=false \
+		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run -- python "$(CURDIR)/tools/demo.py"
+
+.PHONY: test
+test: lint test-unit test-line-a test-localnet test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about ten minutes
+	$(call say,All tests passed)
+
+# --- parts of the tests ----------------------------------------------------------------------------------------------
+
+.PHONY: lint
+lint: $(DEV)/.localnet tree ## ruff, mypy --strict, REUSE licences
+	$(call say,ruff)
+	@"$(DEV)/bin/ruff" check . && "$(DEV)/bin/ruff" format --check --quiet . || { echo "run: make format"; exit 1; }
+	$(call say,mypy --strict)
+	@cd "$(TREE)" && "$(DEV)/bin/mypy" --config-file "$(CURDIR)/pyproject.toml" --cache-dir "$(CACHE)/mypy" ansible_collections/nosana/compute/plugins
+	@cd localnet/src && "$(DEV)/bin/mypy" --config-file "$(CURDIR)/pyproject.toml" --cache-dir "$(CACHE)/mypy" nosana_localnet
+	@"$(DEV)/bin/mypy" --config-file pyproject.toml --cache-dir "$(CACHE)/mypy" tools localnet/program/build.py
+	$(call say,licences)
+	@"$(DEV)/bin/reuse" lint --quiet || "$(DEV)/bin/reuse" lint
+
+.PHONY: format
+format: $(DEV)/.localnet ## put the code into its form
+	@"$(DEV)/bin/ruff" check --fix --quiet . ; "$(DEV)/bin/ruff" format --quiet .
+
+.PHONY: test-unit
+test-unit: $(DEV)/.localnet tree ## the collection's unit tests, with the newest Solana libraries
+	$(call say,unit tests)
+	@cd "$(COLLECTION)" && $(RUN_IN_DEV) pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(UNIT)
+
+.PHONY: test-line-a
+test-line-a: $(LINE_A)/.installed tree ## the same with the older line of libraries; anchorpy decodes what the client packs
+	$(call say,unit tests with the older libraries and anchorpy)
+	@cd "$(COLLECTION)" && PYTHONPATH="$(TREE)" NOSANA_IDL="$(CURDIR)/localnet/src/nosana_localnet/nosana_jobs.idl.json" \
+		"$(LINE_A)/bin/python" -m pytest -q -p no:cacheprovider --rootdir . $(UNIT) tests/anchorpy
+
+.PHONY: test-localnet
+test-localnet: $(DEV)/.localnet ## the local network: recordings of the real program, others' clients, hosts
+	$(call say,local network)
+	@cd localnet/tests && PATH="$(DEV)/bin:$$PATH" pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
+
+.PHONY: test-sanity
+test-sanity: $(DEV)/.localnet tree ## ansible-test sanity
+	$(call say,ansible-test sanity)
+	@cd "$(COLLECTION)" && $(RUN_IN_DEV) ansible-test sanity --venv --requirements --python $(PYTHON_VERSION) --color no
+
+.PHONY: test-ansible-units
+test-ansible-units: $(DEV)/.localnet tree ## ansible-test units
+	$(call say,ansible-test units)
+	@cd "$(COLLECTION)" && $(RUN_IN_DEV) ansible-test units --venv --requirements --python $(PYTHON_VERSION) --color no
+
+.PHONY: test-integration
+test-integration: $(DEV)/.localnet tree ## ansible-test integration against a local network
+	$(call say,ansible-test integration)
+	@$(RUN_IN_DEV) nosana-localnet run --runner process -- python tools/integration.py "$(COLLECTION)" $(PYTHON_VERSION) $(TARGETS)
+
+.PHONY: test-galaxy
+test-galaxy: $(DEV)/.localnet $(GALAXY)/.installed build tree ## documentation, changelog and Galaxy's own checks
+	$(call say,documentation and changelog)
+	@cd "$(COLLECTION)" && $(RUN_IN_DEV) antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
+	@cd "$(COLLECTION)" && $(RUN_IN_DEV) antsibull-changelog lint
+	$(call say,galaxy-importer)
+	@PATH="$(GALAXY)/bin:$$PATH" GALAXY_IMPORTER_CONFIG="$(CURDIR)/tools/galaxy-importer.cfg" \
+		"$(GALAXY)/bin/python" tools/import_check.py "$(CACHE)"/build/nosana-compute-*.tar.gz
+
+# --- the program of the local network --------------------------------------------------------------------------------
+
+.PHONY: program
+program: $(COMPILER)/.installed ## rebuild the jobs program of the local network
+	@"$(COMPILER)/bin/python" localnet/program/build.py
+
+.PHONY: program-check
+program-check: $(COMPILER)/.installed ## rebuild it and compare with what is checked in
+	$(call say,the jobs program equals its source)
+	@"$(COMPILER)/bin/python" localnet/program/build.py --check
+
+.PHONY: program-check-if-able
+program-check-if-able:
+	@if [ -e "$(COMPILER)/.installed" ]; then $(MAKE) program-check; \
+	else printf '\n== the jobs program is not rebuilt: its compiler (411 MB) is not installed; make program-check does both\n'; fi
+
+# --- building --------------------------------------------------------------------------------------------------------
+
+.PHONY: build
+build: $(DEMO)/.installed ## build the collection's artefact
+	$(call say,Build the collection)
+	@rm -rf "$(CACHE)/build"
+	@"$(DEMO)/bin/ansible-galaxy" collection build --output-path "$(CACHE)/build" . | tail -n 1
+
+.PHONY: tree
+tree:
+	@"$(PYTHON)" tools/tree.py "$(TREE)" >/dev/null
+
+.PHONY: clean
+clean: ## remove everything that was made
+	@rm -rf "$(CACHE)"
+
+# --- environments ----------------------------------------------------------------------------------------------------
+
+define venv
+	@test -n "$(PYTHON)" || { echo "No Python >= 3.11 was found; install one, or name it: make PYTHON=/path/to/python3"; exit 1; }
+	@printf '\n== Install what is needed (%s)\n' "$(notdir $(1))"
+	@rm -rf "$(1)" && "$(PYTHON)" -m venv "$(1)" && "$(1)/bin/python" -m pip install -q --disable-pip-version-check -r "$(2)"
+endef
+
+$(DEMO)/.installed: tools/requirements/demo.txt
+	$(call venv,$(DEMO),$<)
+	@touch $@
+
+$(DEV)/.installed: tools/requirements/dev.txt tools/requirements/demo.txt
+	$(call venv,$(DEV),$<)
+	@"$(DEV)/bin/python" tools/seed_pip.py
+	@touch $@
+
+$(LINE_A)/.installed: tools/requirements/line-a.txt
+	$(call venv,$(LINE_A),$<)
+	@touch $@
+
+$(GALAXY)/.installed: tools/requirements/galaxy.txt
+	$(call venv,$(GALAXY),$<)
+	@touch $@
+
+$(COMPILER)/.installed: tools/requirements/compiler.txt
+	$(call venv,$(COMPILER),$<)
+	@touch $@
+
+%/.localnet: %/.installed $(LOCALNET_FILES)
+	@"$*/bin/python" -m pip install -q --disable-pip-version-check --force-reinstall --no-deps ./localnet
+	@"$*/bin/python" -m pip install -q --disable-pip-version-check ./localnet
+	@touch $@
