@@ -104,7 +104,7 @@ test-galaxy: $(DEV)/.localnet $(GALAXY)/.installed build tree ## documentation, 
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) antsibull-changelog lint
 	$(call say,galaxy-importer)
 	@PATH="$(GALAXY)/bin:$$PATH" GALAXY_IMPORTER_CONFIG="$(CURDIR)/tools/galaxy-importer.cfg" \
-		"$(GALAXY)/bin/python" tools/import_check.py "$(CACHE)"/build/nosana-compute-*.tar.gz
+		"$(GALAXY)/bin/python" -m galaxy_importer.main "$(CACHE)"/build/nosana-compute-*.tar.gz
 
 # --- the program of the local network --------------------------------------------------------------------------------
 

@@ -62,10 +62,8 @@ def main() -> int:
     if [line.strip() for line in lines] != ["Processing...", "Done!"]:
         return fail("the batch job did not print what it should")
     say("One more job, ad hoc")
-    run(
-        ["ansible", "localhost", "-m", "nosana.compute.nosana_job", "-a"]
-        + ["name=hello image=python:3.9-slim command='echo hello from a job' market=nvidia-3060 wait_for=completed wait_sleep=0.5"]
-    )
+    hello = "name=hello image=python:3.9-slim command='echo hello from a job' market=nvidia-3060 wait_for=completed wait_sleep=0.5"
+    run(["ansible", "localhost", "-m", "nosana.compute.nosana_job", "-a", hello])
     during = balance(wallet)
     say("Remove everything")
     play("remove.yml")
@@ -118,7 +116,9 @@ def run(command: list[str]) -> str:
 def info() -> list[dict[str, Any]]:
     """All jobs of the wallet, by the collection's own module."""
     command = ["ansible", "localhost", "-m", "nosana.compute.nosana_job_info", "-a", json.dumps({"include": ["logs", "cost"]})]
-    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ | {"ANSIBLE_LOAD_CALLBACK_PLUGINS": "false"})
+    output = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ | {"ANSIBLE_LOAD_CALLBACK_PLUGINS": "false"}
+    )
     jobs: list[dict[str, Any]] = json.loads(output.stdout.partition("=>")[2])["jobs"]
     return jobs
 

@@ -1,7 +1,7 @@
 """Builds the jobs program of the local network: C to an object by one pinned compiler, the object to an ELF that the Solana runtime loads.
 
-    python build.py           writes nosana_jobs.so
-    python build.py --check   rebuilds and compares with nosana_jobs.so, byte for byte
+python build.py           writes nosana_jobs.so
+python build.py --check   rebuilds and compares with nosana_jobs.so, byte for byte
 """
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -19,10 +19,21 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ELF = HERE / "nosana_jobs.so"
 COMPILER = "0.17.1"  # of ziglang; another compiler makes other bytes
-FLAGS = (
-    "-target bpfel-freestanding -mcpu=v2 -O2 -std=c11 -ffreestanding -fno-builtin -g0"
-    " -Wall -Wextra -Werror -mllvm -bpf-stack-size=4096"
-).split()
+FLAGS = [
+    "-target",
+    "bpfel-freestanding",
+    "-mcpu=v2",
+    "-O2",
+    "-std=c11",
+    "-ffreestanding",
+    "-fno-builtin",
+    "-g0",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-mllvm",
+    "-bpf-stack-size=4096",
+]
 
 # The runtime maps the image here; pointers into constants are resolved beforehand, so that the image needs no relocation of its own code.
 PROGRAM_ADDRESS = 1 << 32
@@ -241,7 +252,22 @@ def link(image: bytearray, text: tuple[int, int], rodata: tuple[int, int], syste
         image += SECTION_HEADER.pack(at, kind, flags, address, offset, size, linked, info, alignment, entry_size)
     magic = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
     FILE_HEADER.pack_into(
-        image, 0, magic, ET_DYN, EM_BPF, 1, entry, 0, headers_at, 0, FILE_HEADER.size, 56, 0, SECTION_HEADER.size, len(table), len(table) - 1
+        image,
+        0,
+        magic,
+        ET_DYN,
+        EM_BPF,
+        1,
+        entry,
+        0,
+        headers_at,
+        0,
+        FILE_HEADER.size,
+        56,
+        0,
+        SECTION_HEADER.size,
+        len(table),
+        len(table) - 1,
     )
     return bytes(image)
 

@@ -1,5 +1,5 @@
 """The third-party libraries, imported in this one place so that a missing one becomes one sentence instead of a traceback."""
-# Copyright: (c) 2026, The nosana.compute contributors
+# Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection and may change without notice.
@@ -14,9 +14,15 @@ MISSING_LIBRARY: str | None = None
 MISSING_TRACEBACK: str | None = None
 
 if TYPE_CHECKING:
-    import httpx
-    import pydantic
-    import solders
+    import httpx as httpx
+    import pydantic as pydantic
+    import solders as solders
+    import solders.hash
+    import solders.instruction
+    import solders.keypair
+    import solders.message
+    import solders.pubkey
+    import solders.transaction
 else:
 
     class _StandIn:
@@ -53,14 +59,11 @@ else:
 
     try:
         import solders
-        import solders.account
-        import solders.compute_budget
         import solders.hash
         import solders.instruction
         import solders.keypair
         import solders.message
         import solders.pubkey
-        import solders.signature
         import solders.transaction
     except ImportError:
         MISSING_LIBRARY, MISSING_TRACEBACK = "solders", traceback.format_exc()

@@ -23,7 +23,7 @@ from .server import DEFAULT_HOSTS, WALLET_NOS, WALLET_SOL, Network, Settings, Un
 
 COMMAND_NOT_FOUND: Final = 127
 
-DESCRIPTION = f"""\
+DESCRIPTION = """\
 A Nosana network in one process, for trying and testing: a Solana ledger with the jobs program, JSON-RPC and PubSub,
 IPFS, the market list, hosts that run jobs, and a faucet, all on one port of 127.0.0.1. Nothing leaves this machine,
 nothing costs anything, and nothing is kept when it ends.
@@ -76,11 +76,15 @@ def parser() -> argparse.ArgumentParser:
     )
     defaults = ",".join(f"{slug}={count}" for slug, count in DEFAULT_HOSTS.items())
     slugs = ", ".join(market.slug for market in genesis.MARKETS)
-    network.add_argument("--hosts", type=_hosts, metavar="MARKET=N,…", help=f"how many hosts wait in which market (default {defaults}; markets: {slugs})")
+    network.add_argument(
+        "--hosts", type=_hosts, metavar="MARKET=N,…", help=f"how many hosts wait in which market (default {defaults}; markets: {slugs})"
+    )
 
     begin = commands.add_parser("start", parents=[network], help="run the network in the foreground")
     begin.add_argument("--port", type=int, default=8899, help="port on 127.0.0.1 (default 8899; 0 takes a free one)")
-    begin.add_argument("--wallet", type=Path, default=_default_wallet(), help="key file to fund; made where it does not exist (default %(default)s)")
+    begin.add_argument(
+        "--wallet", type=Path, default=_default_wallet(), help="key file to fund; made where it does not exist (default %(default)s)"
+    )
 
     inside = commands.add_parser("run", parents=[network], help="start the network, run a command inside it, end")
     inside.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
@@ -119,9 +123,10 @@ async def run_command(options: argparse.Namespace) -> int:
                 child = await asyncio.create_subprocess_exec(*options.argv, env=os.environ | network.environment(path))
             except OSError as error:
                 raise Unusable(f"{options.argv[0]} cannot be run: {error.strerror}.") from None
-            for number in (signal.SIGINT, signal.SIGTERM):
-                # Ctrl-C reaches the command by itself, as it is in the same group; the network waits for it to end.
-                asyncio.get_running_loop().add_signal_handler(number, lambda sent=number: sent == signal.SIGTERM and child.terminate())
+            # Ctrl-C reaches the command by itself, as it is in the same group; the network waits for it to end.
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGINT, lambda: None)
+            loop.add_signal_handler(signal.SIGTERM, child.terminate)
             code = await child.wait()
             return code if code >= 0 else 128 - code
 
@@ -134,7 +139,7 @@ def greeting(network: Network, wallet: Path, address: str) -> str:
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in network.environment(wallet).items())
     return f"""\
 A local Nosana network runs at {network.url} (RPC and PubSub, IPFS under /ipfs/, markets under /api/markets/).
-Hosts wait in {', '.join(f'{slug} ({count})' for slug, count in hosts.items())}; ops run with: {network.runner.name}.
+Hosts wait in {", ".join(f"{slug} ({count})" for slug, count in hosts.items())}; ops run with: {network.runner.name}.
 The wallet {address} got {WALLET_SOL} SOL and {WALLET_NOS} NOS. In another terminal:
 
 {exports}

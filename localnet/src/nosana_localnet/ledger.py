@@ -441,9 +441,7 @@ class Ledger:
 
     def airdrop(self, key: Pubkey, lamports: int) -> Signature:
         """Send SOL from the faucet, as a transaction."""
-        return self.execute(
-            [transfer(TransferParams(from_pubkey=self.faucet.pubkey(), to_pubkey=key, lamports=lamports))], [self.faucet]
-        )
+        return self.execute([transfer(TransferParams(from_pubkey=self.faucet.pubkey(), to_pubkey=key, lamports=lamports))], [self.faucet])
 
     def mint_nos(self, owner: Pubkey, base_units: int, mint: Pubkey = NOS_MINT) -> Signature:
         """Give an owner NOS (base units, 10^-6) in its associated token account, which is created where missing.

@@ -213,7 +213,12 @@ def _control_routes(ledger: Ledger, hosts: list[Host], runner: Runner) -> list[w
 
     async def status(_request: web.Request) -> web.Response:
         described = [
-            {"address": str(host.address), "market": host.market.slug, "state": host.state, "job": str(host.current.job) if host.current else None}
+            {
+                "address": str(host.address),
+                "market": host.market.slug,
+                "state": host.state,
+                "job": str(host.current.job) if host.current else None,
+            }
             for host in hosts
         ]
         return web.json_response({"version": __version__, "slot": ledger.slot, "runner": runner.name, "hosts": described})

@@ -1,5 +1,5 @@
 """The one place that talks to AnsibleModule: reads options, exits, and holds the only fail_json of the collection."""
-# Copyright: (c) 2026, The nosana.compute contributors
+# Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection and may change without notice.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
@@ -39,17 +39,15 @@ def _run(module: AnsibleModule, start: Callable[[], Coroutine[Any, Any, tasks.Ta
         register(module, tasks.definition_secrets(module.params))
         result = asyncio.run(start())
     except NosanaError as error:
-        _fail(module, error, {})
+        return _fail(module, error, {})
     for warning in result.warnings:
         module.warn(warning)
     if result.failure is not None:
-        _fail(module, result.failure, result.values)
+        return _fail(module, result.failure, result.values)
     if not module._diff:
         result.values.pop("diff", None)
     module.exit_json(**result.values)
 
 
-def _fail(module: AnsibleModule, error: NosanaError, values: dict[str, Any]) -> NoReturn:
-    module.fail_json(
-        msg=str(error), failure={"code": error.code, "retryable": error.retryable, "details": error.details}, **values
-    )
+def _fail(module: AnsibleModule, error: NosanaError, values: dict[str, Any]) -> None:
+    module.fail_json(msg=str(error), failure={"code": error.code, "retryable": error.retryable, "details": error.details}, **values)

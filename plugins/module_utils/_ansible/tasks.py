@@ -1,5 +1,5 @@
 """From options to the job service and back: builds the clients, runs one task, returns plain values; knows no AnsibleModule."""
-# Copyright: (c) 2026, The nosana.compute contributors
+# Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection and may change without notice.
@@ -22,7 +22,7 @@ from .._clients.rpc import Rpc
 from .._clients.transaction import Sender
 from .._clients.wallet import load_wallet
 from .._jobs.definition import declare, parse, redact, secrets, short_form
-from .._jobs.service import Declaration, JobService, Outcome, Wait
+from .._jobs.service import Declaration, JobService, Outcome, Wait, WaitFor
 
 Params = Mapping[str, Any]
 
@@ -136,7 +136,7 @@ def _name_to_remove(params: Params) -> str:
 def _wait(params: Params) -> Wait:
     if params["wait_timeout"] < 0 or params["wait_sleep"] <= 0:
         raise InvalidInput("wait_timeout must be at least 0 and wait_sleep above 0, both in seconds.")
-    goal = "completed" if params["wait_for_completion"] else params["wait_for"] or "posted"
+    goal: WaitFor = "completed" if params["wait_for_completion"] else params["wait_for"] or "posted"
     return Wait(goal, params["wait_timeout"], params["wait_sleep"])
 
 

@@ -1,5 +1,5 @@
 """HTTP for all clients: the only file that touches the network. Retries, time-outs, size bounds, redaction."""
-# Copyright: (c) 2026, The nosana.compute contributors
+# Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection and may change without notice.
@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timezone
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .._libraries import httpx
-from .errors import InvalidInput, Unreachable, UnexpectedAnswer
+from .errors import InvalidInput, UnexpectedAnswer, Unreachable
 
 if TYPE_CHECKING:
     from .clock import Clock
@@ -47,7 +47,9 @@ class Response:
 class Http:
     """One client for all servers of a run. Use it as an async context manager; it is bound to one event loop."""
 
-    def __init__(self, clock: Clock, *, timeout_seconds: float = 30, attempts: int = 5, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self, clock: Clock, *, timeout_seconds: float = 30, attempts: int = 5, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         self._clock = clock
         self._timeout_seconds = timeout_seconds
         self._attempts = attempts
@@ -95,7 +97,9 @@ class Http:
                 delay = min(_FIRST_DELAY_SECONDS * 2 ** (attempt - 1), _LONGEST_DELAY_SECONDS) * (0.5 + self._clock.random())
                 await self._clock.sleep(min(max(delay, wait or 0), _LONGEST_DELAY_SECONDS))
         times = f"after {attempts} attempts" if attempts > 1 else "at the first attempt"
-        raise Unreachable(f"No answer from the {label} at {redact_url(url)} {times} ({cause}).", label=label, attempts=attempts, cause=cause)
+        raise Unreachable(
+            f"No answer from the {label} at {redact_url(url)} {times} ({cause}).", label=label, attempts=attempts, cause=cause
+        )
 
     async def _once(
         self, method: str, url: str, label: str, content: bytes | None, headers: dict[str, str], max_bytes: int, timeout_seconds: float
@@ -129,7 +133,7 @@ def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
         date = parsedate_to_datetime(value)
     except (ValueError, TypeError):
         return None
-    return max(0.0, date.replace(tzinfo=date.tzinfo or timezone.utc).timestamp() - now)
+    return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now)
 
 
 def _to_loopback(url: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:

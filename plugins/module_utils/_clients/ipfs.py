@@ -1,5 +1,5 @@
 """IPFS: content addresses computed offline, pinning, and reading with every byte checked against its address."""
-# Copyright: (c) 2026, The nosana.compute contributors
+# Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection and may change without notice.
@@ -33,7 +33,9 @@ def cid_of(content: bytes) -> str:
     nodes = [_node([], [], chunk) for chunk in chunks]
     while len(nodes) > 1:
         groups = [nodes[start : start + _LINKS_PER_NODE] for start in range(0, len(nodes), _LINKS_PER_NODE)]
-        nodes = [_node([(hashed, total) for hashed, total, _size in group], [size for _hash, _total, size in group], b"") for group in groups]
+        nodes = [
+            _node([(hashed, total) for hashed, total, _size in group], [size for _hash, _total, size in group], b"") for group in groups
+        ]
     return b58encode(_SHA256_MULTIHASH + nodes[0][0])
 
 
@@ -137,14 +139,17 @@ class Ipfs:
         )
         if response.status in (401, 403):
             raise Refused(
-                f"The IPFS pinning service refuses the token (HTTP {response.status}); set ipfs_jwt or NOSANA_IPFS_JWT.", status=response.status
+                f"The IPFS pinning service refuses the token (HTTP {response.status}); set ipfs_jwt or NOSANA_IPFS_JWT.",
+                status=response.status,
             )
         if response.status != 200:
             raise Refused(f"The IPFS pinning service refuses the definition (HTTP {response.status}).", status=response.status)
         answer = response.json()
         have, want = answer.get("IpfsHash") if isinstance(answer, dict) else None, cid_of(content)
         if have != want:
-            raise UnexpectedAnswer(f"The IPFS pinning service stored something else than it was given (expected {want}, got {str(have)[:80]}).")
+            raise UnexpectedAnswer(
+                f"The IPFS pinning service stored something else than it was given (expected {want}, got {str(have)[:80]})."
+            )
         return want
 
     async def fetch(self, cid: str, *, max_bytes: int = _MAX_DOCUMENT_BYTES) -> bytes:

@@ -1,5 +1,5 @@
 """The jobs program as a client sees it: instruction bytes, account layouts, derived addresses, errors (pure)."""
-# Copyright: (c) 2026, The nosana.compute contributors
+# Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection and may change without notice.
@@ -278,9 +278,7 @@ class Program:
         program = solders.pubkey.Pubkey.from_string(self._network.jobs_program)
         return solders.instruction.Instruction(program, discriminator("global", name) + arguments, metas)
 
-    def list_job(
-        self, *, job: str, market: str, run: str, payer: str, project: str, ipfs_job: bytes, timeout_seconds: int
-    ) -> Instruction:
+    def list_job(self, *, job: str, market: str, run: str, payer: str, project: str, ipfs_job: bytes, timeout_seconds: int) -> Instruction:
         """List a job: `job` and `run` are fresh keys that sign, `payer` pays rent and deposit, `project` owns the job."""
         accounts = {
             "job": job,
@@ -409,7 +407,9 @@ def program_error(err: Any, logs: Sequence[str], *, action: str) -> NosanaError:
     number = cause.get("Custom") if isinstance(cause, dict) else None
     for line in logs:
         if "insufficient lamports" in line:
-            return InsufficientFunds(f"Not enough SOL to {action}: {line.partition('insufficient lamports')[2].strip()} lamports (has, need).")
+            return InsufficientFunds(
+                f"Not enough SOL to {action}: {line.partition('insufficient lamports')[2].strip()} lamports (has, need)."
+            )
         if line == "Program log: Error: insufficient funds":
             return InsufficientFunds(f"Not enough NOS to {action}: the wallet's token account holds less than the deposit.")
     name, message = _named(number, cause, logs)

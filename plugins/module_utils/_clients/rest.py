@@ -1,5 +1,5 @@
 """The Nosana REST API: which markets there are, and the address behind a slug."""
-# Copyright: (c) 2026, The nosana.compute contributors
+# Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection and may change without notice.
@@ -39,7 +39,9 @@ class Api:
         """Address of each market by its slug."""
         response = await self._http.request("GET", f"{self._api_url}/api/markets/", label=LABEL)
         if response.status != 200:
-            raise Refused(f"The {LABEL} refuses the list of markets (HTTP {response.status}); give the market's address instead of its slug.")
+            raise Refused(
+                f"The {LABEL} refuses the list of markets (HTTP {response.status}); give the market's address instead of its slug."
+            )
         entries = response.json()
         if not isinstance(entries, list):
             raise UnexpectedAnswer(f"The {LABEL} answered no list of markets; give the market's address instead of its slug.")

@@ -1,5 +1,5 @@
 """Solana JSON-RPC: one method for each question that the collection asks, each answer checked before it is believed."""
-# Copyright: (c) 2026, The nosana.compute contributors
+# Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection and may change without notice.
@@ -94,7 +94,9 @@ class Rpc:
         """Address and account of all that the program owns and the filters let through; many public nodes refuse this."""
         options = {**self._commitment, "encoding": "base64", "filters": list(filters)}
         return await self._ask(
-            "getProgramAccounts", [program, options], lambda result: [(str(entry["pubkey"]), _account(entry["account"])) for entry in result]
+            "getProgramAccounts",
+            [program, options],
+            lambda result: [(str(entry["pubkey"]), _account(entry["account"])) for entry in result],
         )
 
     async def get_balance(self, key: str) -> int:
@@ -190,7 +192,9 @@ class Rpc:
             "POST", self._url, label=LABEL, content=body, headers={"Content-Type": "application/json"}, max_bytes=_MAX_BYTES
         )
         if response.status in (401, 403):
-            raise Refused(f"The {LABEL} refuses access (HTTP {response.status}); check the key in rpc_url or NOSANA_RPC_URL.", status=response.status)
+            raise Refused(
+                f"The {LABEL} refuses access (HTTP {response.status}); check the key in rpc_url or NOSANA_RPC_URL.", status=response.status
+            )
         answer = response.json()
         if not isinstance(answer, dict):
             raise UnexpectedAnswer(f"The {LABEL} answered {method} with something that is no JSON-RPC answer (HTTP {response.status}).")
@@ -202,7 +206,9 @@ class Rpc:
                 data=error.get("data"),
             )
         if response.status != 200 or "result" not in answer:
-            raise UnexpectedAnswer(f"The {LABEL} answered {method} without a result (HTTP {response.status}); is rpc_url a Solana RPC node?")
+            raise UnexpectedAnswer(
+                f"The {LABEL} answered {method} without a result (HTTP {response.status}); is rpc_url a Solana RPC node?"
+            )
         try:
             return read(answer["result"])
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, binascii.Error):

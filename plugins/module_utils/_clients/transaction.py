@@ -1,5 +1,5 @@
 """Sending: a transaction is signed once, and the same bytes are sent until they landed or can no longer land."""
-# Copyright: (c) 2026, The nosana.compute contributors
+# Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection and may change without notice.
@@ -55,7 +55,9 @@ class Sender:
         can no longer land; OutcomeUnknown when the node cannot say. `action` says in errors what was tried, such as "post the job".
         """
         price = set_compute_unit_price(await self._priority_fee())
-        draft = self._sign([set_compute_unit_limit(_MOST_UNITS), price, *instructions], signers, fee_payer, str(solders.hash.Hash.default()))
+        draft = self._sign(
+            [set_compute_unit_limit(_MOST_UNITS), price, *instructions], signers, fee_payer, str(solders.hash.Hash.default())
+        )
         simulation = await self._rpc.simulate_transaction(bytes(draft))
         if simulation.err is not None:
             raise program_error(simulation.err, simulation.logs, action=action)

@@ -1,5 +1,5 @@
 """The wallet: reads a Solana key in the three forms in which people have it, and never shows any of it."""
-# Copyright: (c) 2026, The nosana.compute contributors
+# Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection and may change without notice.
@@ -37,7 +37,8 @@ class Wallet:
 
 def load_wallet(value: str) -> Wallet:
     """From the path of a key file, a base58 secret key, or a JSON array of 64 numbers; InvalidWallet says which part is wrong."""
-    text, warnings, where = value.strip(), [], "wallet"
+    text, where = value.strip(), "wallet"
+    warnings: list[str] = []
     if not text:
         raise InvalidWallet("wallet is empty: give a key file, a base58 secret key or a JSON array of 64 numbers.")
     path = os.path.expanduser(text)

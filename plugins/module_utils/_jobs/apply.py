@@ -1,5 +1,5 @@
 """Carries out a plan: pins the definition, sends the transactions, and says what was done."""
-# Copyright: (c) 2026, The nosana.compute contributors
+# Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection and may change without notice.
@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 
 # A host may take a job between our read and our delist, or finish it before our end: the job is read again and the right thing done.
 _MOVED_ON = frozenset(
-    {"MarketInWrongState", "NotInMarketQueue", "JobInWrongState", "AccountNotInitialized", "InvalidJobAccount", "AccountOwnedByWrongProgram"}
+    {
+        "MarketInWrongState",
+        "NotInMarketQueue",
+        "JobInWrongState",
+        "AccountNotInitialized",
+        "InvalidJobAccount",
+        "AccountOwnedByWrongProgram",
+    }
 )
 _REMOVE_ATTEMPTS = 4
 
@@ -48,9 +55,7 @@ class Done:
 class Applier:
     """The only part that spends: every transaction of the job service is built here."""
 
-    def __init__(
-        self, rpc: Rpc, ipfs: Ipfs, sender: Sender, observer: Observer, network: Network, wallet: solders.keypair.Keypair
-    ) -> None:
+    def __init__(self, rpc: Rpc, ipfs: Ipfs, sender: Sender, observer: Observer, network: Network, wallet: solders.keypair.Keypair) -> None:
         self._rpc = rpc
         self._ipfs = ipfs
         self._sender = sender
@@ -83,7 +88,10 @@ class Applier:
             timeout_seconds=action.timeout_seconds,
         )
         landed = await self._sender.send(
-            [*await self._token_account_if_missing(self._owner), listing], [self._wallet, job_key, run_key], fee_payer=self._wallet, action="post the job"
+            [*await self._token_account_if_missing(self._owner), listing],
+            [self._wallet, job_key, run_key],
+            fee_payer=self._wallet,
+            action="post the job",
         )
         return Done("post", str(job_key.pubkey()), landed.signature, f"posted in market {action.market} for {action.timeout_seconds} s")
 
@@ -118,9 +126,7 @@ class Applier:
         account = job.account
         if job.phase == "queued":
             kind, detail = "delist", "taken out of the queue, deposit and rent returned"
-            instructions = [
-                self._program.delist(job=job.address, market=account.market, payer=account.payer, project=self._owner)
-            ]
+            instructions = [self._program.delist(job=job.address, market=account.market, payer=account.payer, project=self._owner)]
         elif job.phase == "running" and job.run is not None and job.run_address is not None:
             kind, detail = "end", "ended, the host is paid for the time it ran and the rest returned"
             instructions = [
@@ -137,9 +143,7 @@ class Applier:
             ]
         elif job.phase == "stopped":
             kind, detail = "recover", "given up by its host, deposit and rent returned"
-            instructions = [
-                self._program.recover(job=job.address, market=account.market, payer=account.payer, project=self._owner)
-            ]
+            instructions = [self._program.recover(job=job.address, market=account.market, payer=account.payer, project=self._owner)]
         else:
             raise NotFound(
                 f"The job {job.address} is neither queued nor running: an administrator took its run away, and only the market can close it."

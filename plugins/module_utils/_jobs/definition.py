@@ -1,5 +1,5 @@
 """A declared job definition: read, checked, named; compared by content; its secrets found (pure)."""
-# Copyright: (c) 2026, The nosana.compute contributors
+# Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection and may change without notice.
@@ -25,7 +25,9 @@ MAX_NAME_CHARACTERS = 128
 MASK = "********"
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*\Z")
-_SECRET_NAME = re.compile(r"PASS(WORD|WD|PHRASE)?\b|PASSWORD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL|(^|_)KEY$", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"PASS(WORD|WD|PHRASE)?\b|PASSWORD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL|(^|_)KEY$", re.IGNORECASE
+)
 _SECRET_KEYS = frozenset({"password", "SECRET_ACCESS_KEY", "ACCESS_KEY_ID", "accessToken"})
 _MAPS_OF_VALUES = frozenset({"env", "variables", "headers"})
 _SYSTEM_RESOURCES = ("memory", "cpu")
@@ -69,7 +71,9 @@ def parse(value: Any) -> dict[str, Any]:
     return plain
 
 
-def short_form(*, image: str, command: Any, env: dict[str, Any] | None, expose: list[int] | None, gpu: bool | None, name: str | None) -> dict[str, Any]:
+def short_form(
+    *, image: str, command: Any, env: dict[str, Any] | None, expose: list[int] | None, gpu: bool | None, name: str | None
+) -> dict[str, Any]:
     """The definition of a job with one container."""
     args: dict[str, Any] = {"image": image}
     if command is not None:
@@ -188,7 +192,9 @@ def _check_sense(document: dict[str, Any]) -> None:
     for index, op in enumerate(document["ops"]):
         for place, port in _ports(op["args"].get("expose")):
             if int(port) != port or not 1 <= port <= 65535:
-                raise InvalidDefinition(f"job_definition: $input.ops[{index}].args.expose{place} must be a port from 1 to 65535, and is {port:g}.")
+                raise InvalidDefinition(
+                    f"job_definition: $input.ops[{index}].args.expose{place} must be a port from 1 to 65535, and is {port:g}."
+                )
         for other in op.get("execution", {}).get("depends_on", []):
             if other not in ids or other == op["id"]:
                 raise InvalidDefinition(f"job_definition: $input.ops[{index}].execution.depends_on names {other!r}, which is no other op.")

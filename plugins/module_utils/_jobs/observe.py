@@ -1,5 +1,5 @@
 """What the chain says about jobs: found by name, by address or by owner, with their runs; reads only."""
-# Copyright: (c) 2026, The nosana.compute contributors
+# Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection and may change without notice.
@@ -208,9 +208,7 @@ class Observer:
         account = await self._rpc.get_account(job.address)
         return job if account is None else replace(job, account=self._decode_job(job.address, account))
 
-    async def _posted_by_others(
-        self, name: str, cid: str | None, known: set[str]
-    ) -> tuple[list[ObservedJob], tuple[str, ...]]:
+    async def _posted_by_others(self, name: str, cid: str | None, known: set[str]) -> tuple[list[ObservedJob], tuple[str, ...]]:
         """Active jobs of the wallet outside the derived addresses whose definition carries the name."""
         try:
             found = await self._rpc.get_program_accounts(

@@ -1,5 +1,5 @@
 """What has to be done, and whether anything changes: (declared, observed) → actions and diff (pure)."""
-# Copyright: (c) 2026, The nosana.compute contributors
+# Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection and may change without notice.
@@ -103,7 +103,9 @@ def plan_present(desired: Desired, current: Current | None, *, market_timeout_se
     if differences:
         what = " and ".join(differences)
         if desired.on_change == "fail":
-            return Plan((), before, before, refusal=f"The job {desired.name} ({current.job.address}) differs in {what} and on_change is fail.")
+            return Plan(
+                (), before, before, refusal=f"The job {desired.name} ({current.job.address}) differs in {what} and on_change is fail."
+            )
         if desired.on_change == "ignore":
             return Plan((), before, before, (f"The job {desired.name} differs in {what}; left as it is because on_change is ignore.",))
         return Plan((Remove(current.job), post), before, after)

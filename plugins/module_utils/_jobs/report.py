@@ -1,5 +1,5 @@
 """A job as the modules return it: plain values, the same keys whether it is real, predicted or over (pure)."""
-# Copyright: (c) 2026, The nosana.compute contributors
+# Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection and may change without notice.
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from .verdict import Verdict
 
 
-def describe(job: ObservedJob, *, name: str | None, definition: dict[str, Any] | None, verdict: Verdict, network: Network) -> dict[str, Any]:
+def describe(
+    job: ObservedJob, *, name: str | None, definition: dict[str, Any] | None, verdict: Verdict, network: Network
+) -> dict[str, Any]:
     """What is known of a job that exists. `definition` is only needed for its services' addresses."""
     account = job.account
     started = job.run.time_start if job.run is not None else account.time_start

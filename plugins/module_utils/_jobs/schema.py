@@ -1,5 +1,5 @@
 """The network's job definition schema as strict pydantic models, with errors under the paths of the network's own validator."""
-# Copyright: (c) 2026, The nosana.compute contributors
+# Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection and may change without notice.
@@ -21,6 +21,7 @@ from .._libraries import pydantic
 
 _LITERAL_PORT = re.compile(r"^%%(ops|global).[^%]+%%$")
 _ABSENT: Any = pydantic.Field(default=None)
+_ABSENT_GLOBAL: Any = pydantic.Field(default=None, alias="global")
 
 # Tags of union variants stand in the locations of pydantic's errors; this mark tells them from keys of the document.
 TAG = "\0"
@@ -237,9 +238,7 @@ class ContainerRun(_Model):
     private: bool = _ABSENT
     volumes: list[Volume] = _ABSENT
     expose: Expose = _ABSENT
-    restart_policy: _choice(
-        _shape, text=Literal["no", "always", "unless-stopped", "on-failure"], object=RestartOnFailure
-    ) = _ABSENT
+    restart_policy: _choice(_shape, text=Literal["no", "always", "unless-stopped", "on-failure"], object=RestartOnFailure) = _ABSENT
     resources: list[Resource] = _ABSENT
     authentication: Authentication = _ABSENT
 
@@ -326,6 +325,6 @@ class JobDefinition(_Model):
     type: Literal["container"]
     ops: Annotated[list[Op], pydantic.AfterValidator(_ids_differ)]
     meta: Meta = _ABSENT
-    global_: Global = pydantic.Field(default=None, alias="global")
+    global_: Global = _ABSENT_GLOBAL
     logistics: Logistics = _ABSENT
     deployment_id: str = _ABSENT

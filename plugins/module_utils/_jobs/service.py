@@ -1,5 +1,5 @@
 """The job service: what nosana_job and nosana_job_info do, without knowing Ansible."""
-# Copyright: (c) 2026, The nosana.compute contributors
+# Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection and may change without notice.
@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._clients import program as jobs_program
-from .._clients.errors import AmbiguousName, ChangeRefused, InvalidInput, JobFailed, NosanaError, NotFound, ProgramError, WaitTimeout, WrongNetwork
+from .._clients.errors import (
+    AmbiguousName,
+    ChangeRefused,
+    InvalidInput,
+    JobFailed,
+    NosanaError,
+    NotFound,
+    ProgramError,
+    WaitTimeout,
+    WrongNetwork,
+)
 from .._clients.ipfs import cid_of, encode_document
 from .._clients.networks import NETWORKS
 from .apply import Applier, Done
@@ -226,7 +236,9 @@ class JobService:
         if seen.job is not None:
             outcome.job = self._describe(seen.job, name, document, seen.verdict)
         if progress == "impossible":
-            outcome.failure = JobFailed(f"The job {name} ({address}) did not get to {wait.goal}: {seen.verdict.sentence}", reason=seen.verdict.reason)
+            outcome.failure = JobFailed(
+                f"The job {name} ({address}) did not get to {wait.goal}: {seen.verdict.sentence}", reason=seen.verdict.reason
+            )
         elif progress == "waiting":
             outcome.failure = WaitTimeout(
                 f"The job {name} ({address}) is {seen.verdict.status}, not {wait.goal}, after {wait.timeout_seconds:g} s; "
@@ -276,7 +288,9 @@ class JobService:
         if "result" in include:
             entry["result"] = result
         if "logs" in include:
-            entry["logs"] = [{"op": line.op, "type": line.type, "text": line.text} for line in log_lines(result)] if result is not None else []
+            entry["logs"] = (
+                [{"op": line.op, "type": line.type, "text": line.text} for line in log_lines(result)] if result is not None else []
+            )
         return entry
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -374,7 +388,11 @@ class JobService:
         lamports, base_units = await asyncio.gather(self._rpc.get_balance(self._owner), self._rpc.get_token_balance(token_account))
         rent = 0
         if size:
-            sizes = [_JOB_BYTES, *([_RUN_BYTES] if market.queue_type == _NODE_QUEUE else []), *([_TOKEN_ACCOUNT_BYTES] if base_units is None else [])]
+            sizes = [
+                _JOB_BYTES,
+                *([_RUN_BYTES] if market.queue_type == _NODE_QUEUE else []),
+                *([_TOKEN_ACCOUNT_BYTES] if base_units is None else []),
+            ]
             rent = sum(await asyncio.gather(*(self._rpc.get_minimum_balance_for_rent_exemption(bytes_) for bytes_ in sizes)))
         check_funds(
             Need(need_nos, rent, TRANSACTION_FEE_BUDGET_LAMPORTS),

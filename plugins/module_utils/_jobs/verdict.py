@@ -1,5 +1,5 @@
 """Whether a job succeeded: from the state on chain and the host's result document together (pure)."""
-# Copyright: (c) 2026, The nosana.compute contributors
+# Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This file is private to the collection and may change without notice.
@@ -137,7 +137,9 @@ def _judge_flow(flow: FlowState, exposes_port: bool) -> Verdict:
         return Verdict("failed", named[flow.status], f"The host could not start the job: {flow.status}{_first_error(flow.errors)}.")
     if not ops:
         reason = "expired" if flow.status == "" else "not_executed"
-        return Verdict("failed", reason, "The job ended without running any op" + (" because its time was over." if reason == "expired" else "."))
+        return Verdict(
+            "failed", reason, "The job ended without running any op" + (" because its time was over." if reason == "expired" else ".")
+        )
     for op in ops:
         verdict = _judge_op(op)
         if verdict is not None:
@@ -164,7 +166,9 @@ def _judge_op(op: OpState) -> Verdict | None:
         return Verdict("failed", "image", f"The op {op.name} could not be run by the host{_first_error(errors)}.")
     if op.status == "failed" and op.exitCode == 0:
         said = next((clean(line.log or "", limit=200) for line in reversed(op.logs) if line.type == "nodeerr"), "")
-        return Verdict("failed", "literal", f"The op {op.name} was not started by the host" + (f": {said.strip()}" if said.strip() else "") + ".")
+        return Verdict(
+            "failed", "literal", f"The op {op.name} was not started by the host" + (f": {said.strip()}" if said.strip() else "") + "."
+        )
     if op.exitCode not in (None, 0):
         return Verdict("failed", "exit_code", f"The op {op.name} ended with exit code {op.exitCode}.")
     return Verdict("failed", "op_status", f"The op {op.name} ended as {clean(op.status or 'nothing', limit=40)!r}.")

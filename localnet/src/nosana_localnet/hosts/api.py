@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Final
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, WSMsgType, web
@@ -20,7 +20,17 @@ PROXY_SECONDS: Final = 60.0
 SOCKET_AGE_SECONDS: Final = 300.0
 LOOK_SECONDS: Final = 1.0
 _HOP_BY_HOP: Final = frozenset(
-    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailers", "transfer-encoding", "upgrade", "proxy-connection"}
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailers",
+        "transfer-encoding",
+        "upgrade",
+        "proxy-connection",
+    }
 )
 # The page of the tunnel server that stands before the hosts of the network, for names that lead nowhere.
 NOT_FOUND_PAGE: Final = """<!DOCTYPE html>
@@ -40,6 +50,7 @@ class HostFront:
         self._port = port
         self._client: ClientSession | None = None
         self._sockets: set[web.WebSocketResponse] = set()
+        self._sending: set[asyncio.Task[None]] = set()
 
     def serves(self, name: str) -> bool:
         """Whether a host name (without port) lies below the domain."""
@@ -226,12 +237,16 @@ class HostFront:
                 return  # silence, as the network's hosts do it
         await self._follow(socket, path.lstrip("/"), str(assignment.job), assignment.flow, body)
 
-    async def _follow(self, socket: web.WebSocketResponse, path: str, job: str, flow: Flow, body: dict[str, Any]) -> None:
-        loop = asyncio.get_running_loop()
+    def _send(self, sending: Coroutine[None, None, None]) -> None:
+        """From a callback: in the background, held until it is done."""
+        task = asyncio.ensure_future(sending)
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
 
+    async def _follow(self, socket: web.WebSocketResponse, path: str, job: str, flow: Flow, body: dict[str, Any]) -> None:
         def send(data: dict[str, Any]) -> None:
             if not socket.closed:
-                loop.create_task(socket.send_json({"path": "state" if path == "status" else path, "data": json.dumps(data)}))
+                self._send(socket.send_json({"path": "state" if path == "status" else path, "data": json.dumps(data)}))
 
         def on_line(op: OpState, line: Line) -> None:
             if body.get("opId") in (None, op.id) and body.get("group") in (None, op.group):
@@ -249,7 +264,14 @@ class HostFront:
 def _log_frame(path: str, job: str, op: OpState, line: Line) -> dict[str, Any]:
     if path == "flog":
         return {"opId": op.id, "group": op.group, "type": line["type"], "timestamp": line["timestamp"], "message": line["log"]}
-    return {"log": line["log"], "method": "log", "type": line["type"], "timestamp": line["timestamp"], "job": job, "payload": {"opId": op.id}}
+    return {
+        "log": line["log"],
+        "method": "log",
+        "type": line["type"],
+        "timestamp": line["timestamp"],
+        "job": job,
+        "payload": {"opId": op.id},
+    }
 
 
 def _without_logs(flow: Flow) -> dict[str, Any]:

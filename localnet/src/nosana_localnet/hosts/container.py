@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from .process import GRACE_SECONDS, forward
-from .runner import Log, OpSpec, Running, RunnerError
+from .runner import Log, OpSpec, RunnerError, Running
 
 PULL_SECONDS: Final = 900.0
 LIMITS: Final = ("--memory", "8g", "--pids-limit", "1024", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")

@@ -179,9 +179,7 @@ class Host:
             "project": str(assignment.project),
             "frps_address": self._domain,
         }
-        flow = assignment.flow = Flow(
-            str(assignment.job), definition, runner=self.runner, clock=self._clock, variables=variables
-        )
+        flow = assignment.flow = Flow(str(assignment.job), definition, runner=self.runner, clock=self._clock, variables=variables)
         running = asyncio.create_task(flow.run())
         try:
             while not running.done():

@@ -18,7 +18,7 @@ from typing import Final
 
 from aiohttp import web
 
-from .runner import Log, OpSpec, Running, RunnerError
+from .runner import Log, OpSpec, RunnerError, Running
 
 SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 GRACE_SECONDS: Final = 2.0

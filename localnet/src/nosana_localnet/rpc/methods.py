@@ -245,13 +245,9 @@ def get_program_accounts(ledger: Ledger, args: list[Any]) -> Any:
     return with_context(ledger, commitment, value) if with_slot else value
 
 
-def _keyed_accounts(
-    ledger: Ledger, found: list[tuple[Pubkey, Account]], form: str, part: params.DataSlice | None
-) -> list[dict[str, Any]]:
+def _keyed_accounts(ledger: Ledger, found: list[tuple[Pubkey, Account]], form: str, part: params.DataSlice | None) -> list[dict[str, Any]]:
     found.sort(key=lambda pair: bytes(pair[0]))
-    return [
-        {"account": encoding.account_json(key, account, form, ledger.decimals, part), "pubkey": str(key)} for key, account in found
-    ]
+    return [{"account": encoding.account_json(key, account, form, ledger.decimals, part), "pubkey": str(key)} for key, account in found]
 
 
 # ---- tokens

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.nosana.compute.plugins.module_utils._jobs.identity import Identity, hkdf_sha256
 from solders.keypair import Keypair
+
+from ansible_collections.nosana.compute.plugins.module_utils._jobs.identity import Identity, hkdf_sha256
 
 FIXTURE = next(parent for parent in Path(__file__).parents if (parent / "fixtures").is_dir()) / "fixtures" / "identity-vectors.json"
 CASES: list[dict[str, Any]] = json.loads(FIXTURE.read_text(encoding="utf-8"))["cases"]
