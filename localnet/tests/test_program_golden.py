@@ -1,0 +1,117 @@
+"""The jobs program gives the recorded results of the real one: error, log lines, and every account, byte for byte."""
+# SPDX-FileCopyrightText: 2026 The nosana.compute contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# golden/golden.json: transactions sent to the real program. Each case holds the accounts before, the clock, the instructions and
+# the signers, and what came out. Data is base64, or the hash of a compressed blob.
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from solders.account import Account
+from solders.clock import Clock
+from solders.hash import Hash
+from solders.instruction import AccountMeta, Instruction
+from solders.keypair import Keypair
+from solders.litesvm import LiteSVM
+from solders.message import Message
+from solders.pubkey import Pubkey
+from solders.signature import Signature
+from solders.transaction import VersionedTransaction
+from solders.transaction_metadata import FailedTransactionMetadata
+
+from nosana_localnet import idl
+
+GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent / "golden" / "golden.json").read_text(encoding="utf-8"))
+SEEDS = {entry["pubkey"]: bytes.fromhex(entry["seed_hex"]) for entry in GOLDEN["keys"].values()}
+ERROR_LINE = re.compile(
+    r"Error(?: caused by account: (\w+)| thrown in \S+| occurred)\. Error Code: (\w+)\. Error Number: (\d+)\. Error Message: (.*)$"
+)
+# Source positions and the texts of panics belong to the compilation that was recorded.
+COMPILED_IN = re.compile(r"thrown in \S+|panicked.*", re.DOTALL)
+
+
+def case_id(case: dict[str, Any]) -> str:
+    return str(case["id"])
+
+
+def account_of(entry: dict[str, Any] | None) -> Account | None:
+    if entry is None:
+        return None
+    if "data_b64" in entry:
+        data = base64.b64decode(entry["data_b64"])
+    else:
+        data = zlib.decompress(base64.b64decode(GOLDEN["blobs"][entry["data_blob"]]["zlib_b64"]))
+    return Account(entry["lamports"], data, Pubkey.from_string(entry["owner"]))
+
+
+def prepared(case: dict[str, Any]) -> LiteSVM:
+    svm = LiteSVM().with_sigverify(False).with_blockhash_check(False)
+    svm.add_program(Pubkey.from_string(GOLDEN["program"]["jobs"]), idl.elf())
+    for key, entry in case["setup"].items():
+        account = account_of(entry)
+        if account is not None:
+            svm.set_account(Pubkey.from_string(key), account)
+    clock = case["clock"]
+    svm.set_clock(Clock(clock["slot"], 0, clock["epoch"], clock["epoch"] + 1, clock["unix_timestamp"]))
+    return svm
+
+
+def transaction_of(case: dict[str, Any]) -> VersionedTransaction:
+    instructions = [
+        Instruction(
+            Pubkey.from_string(entry["program_id"]),
+            bytes.fromhex(entry["data_hex"]),
+            [AccountMeta(Pubkey.from_string(meta["pubkey"]), meta["is_signer"], meta["is_writable"]) for meta in entry["accounts"]],
+        )
+        for entry in case.get("instructions") or [case["instruction"]]
+    ]
+    blockhash = Hash(hashlib.sha256(case["id"].encode()).digest())
+    message = Message.new_with_blockhash(instructions, Pubkey.from_string(case["fee_payer"]), blockhash)
+    # Two administrators' keys are nobody's; signatures are not checked here.
+    signatures = [
+        Keypair.from_seed(SEEDS[key]).sign_message(bytes(message)) if key in SEEDS else Signature.default() for key in case["signers"]
+    ]
+    return VersionedTransaction.populate(message, signatures)
+
+
+def program_lines(logs: list[str]) -> list[str]:
+    lines = [line for line in logs if line.startswith(("Program log: ", "Program data: "))]
+    return [COMPILED_IN.sub("…", line) for line in lines]
+
+
+def errors(logs: list[str]) -> list[tuple[str, ...]]:
+    return [found.groups(default="") for line in logs if (found := ERROR_LINE.search(line))]
+
+
+@pytest.mark.parametrize("case", GOLDEN["cases"], ids=case_id)
+def test_recorded_result(case: dict[str, Any]) -> None:
+    svm = prepared(case)
+    answer = svm.send_transaction(transaction_of(case))
+    failed = isinstance(answer, FailedTransactionMetadata)
+    have = json.loads(answer.to_json())["err"] if failed else None
+    logs = list((answer.meta() if isinstance(answer, FailedTransactionMetadata) else answer).logs())
+    assert have == case["result"].get("err"), logs
+    assert errors(logs) == errors(case["logs"])
+    assert program_lines(logs) == program_lines(case["logs"])
+    for key, before in case["setup"].items():
+        expected = account_of(case["after"].get(key, before))
+        found = svm.get_account(Pubkey.from_string(key))
+        if expected is None or (expected.lamports == 0 and not expected.data):
+            assert found is None or found.lamports == 0, GOLDEN["names"].get(key, key)
+            continue
+        assert found is not None, GOLDEN["names"].get(key, key)
+        assert (found.lamports, found.owner) == (expected.lamports, expected.owner), GOLDEN["names"].get(key, key)
+        assert found.data == expected.data, GOLDEN["names"].get(key, key)
+
+
+def test_all_recordings_are_replayed() -> None:
+    assert len(GOLDEN["cases"]) == 435
