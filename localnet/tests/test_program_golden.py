@@ -43,14 +43,14 @@ def case_id(case: dict[str, Any]) -> str:
     return str(case["id"])
 
 
-def account_of(entry: dict[str, Any] | None) -> Account | None:
-    if entry is None:
-        return None
+def data_of(entry: dict[str, Any]) -> bytes:
     if "data_b64" in entry:
-        data = base64.b64decode(entry["data_b64"])
-    else:
-        data = zlib.decompress(base64.b64decode(GOLDEN["blobs"][entry["data_blob"]]["zlib_b64"]))
-    return Account(entry["lamports"], data, Pubkey.from_string(entry["owner"]))
+        return base64.b64decode(entry["data_b64"])
+    return zlib.decompress(base64.b64decode(GOLDEN["blobs"][entry["data_blob"]]["zlib_b64"]))
+
+
+def account_of(entry: dict[str, Any] | None) -> Account | None:
+    return None if entry is None else Account(entry["lamports"], data_of(entry), Pubkey.from_string(entry["owner"]))
 
 
 def prepared(case: dict[str, Any]) -> LiteSVM:
