@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-NOT_THE_COLLECTION = ("localnet/", "tools/", "examples/", ".ci/", "Makefile", "pyproject.toml", "REUSE.toml", ".gitignore")
-KEPT = Path("tests/output"), Path("tests/integration/integration_config.yml")
+NOT_THE_COLLECTION = ("localnet/", "tools/", "examples/", ".ci/", "Makefile", "pyproject.toml", "REUSE.toml")
+KEPT = Path("tests/output"), Path("tests/integration/integration_config.yml"), Path(".git")
 
 
 def main(arguments: list[str]) -> int:
@@ -34,6 +34,9 @@ def main(arguments: list[str]) -> int:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)
+    if not (place / ".git").exists():
+        # ansible-test asks git for the files; the checkout's own git ignores this place.
+        subprocess.run(["git", "init", "--quiet"], cwd=place, check=True)
     print(place)
     return 0
 

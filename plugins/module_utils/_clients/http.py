@@ -67,13 +67,14 @@ class Http:
         url: str,
         *,
         label: str,
+        advice: str = "",
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         max_bytes: int = _MAX_BYTES,
         attempts: int | None = None,
         timeout_seconds: float | None = None,
     ) -> Response:
-        """One request, tried again after connection errors, 429 and 5xx. `label` says in errors what the server is.
+        """One request, tried again after connection errors, 429 and 5xx. In errors `label` says what the server is, `advice` where it is set.
 
         Raises Unreachable after the last try, UnexpectedAnswer when the body is larger than `max_bytes`. 4xx are returned.
         """
@@ -97,8 +98,9 @@ class Http:
                 delay = min(_FIRST_DELAY_SECONDS * 2 ** (attempt - 1), _LONGEST_DELAY_SECONDS) * (0.5 + self._clock.random())
                 await self._clock.sleep(min(max(delay, wait or 0), _LONGEST_DELAY_SECONDS))
         times = f"after {attempts} attempts" if attempts > 1 else "at the first attempt"
+        what_to_do = f"; check {advice}" if advice else ""
         raise Unreachable(
-            f"No answer from the {label} at {redact_url(url)} {times} ({cause}).", label=label, attempts=attempts, cause=cause
+            f"No answer from the {label} at {redact_url(url)} {times} ({cause}){what_to_do}.", label=label, attempts=attempts, cause=cause
         )
 
     async def _once(

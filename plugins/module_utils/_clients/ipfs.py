@@ -135,7 +135,12 @@ class Ipfs:
         content = encode_document(document)
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self._jwt}"} if self._jwt else {})
         response = await self._http.request(
-            "POST", f"{self._api_url}/pinning/pinJSONToIPFS", label="IPFS pinning service", content=content, headers=headers
+            "POST",
+            f"{self._api_url}/pinning/pinJSONToIPFS",
+            label="IPFS pinning service",
+            advice="ipfs_api_url or NOSANA_IPFS_API_URL",
+            content=content,
+            headers=headers,
         )
         if response.status in (401, 403):
             raise Refused(
@@ -155,7 +160,9 @@ class Ipfs:
     async def fetch(self, cid: str, *, max_bytes: int = _MAX_DOCUMENT_BYTES) -> bytes:
         """The content of that address, verified; NotFound when the gateway has none."""
         cid_to_bytes(cid)
-        response = await self._http.request("GET", self._gateway_url + cid, label="IPFS gateway", max_bytes=max_bytes)
+        response = await self._http.request(
+            "GET", self._gateway_url + cid, label="IPFS gateway", advice="ipfs_gateway_url or NOSANA_IPFS_GATEWAY_URL", max_bytes=max_bytes
+        )
         if response.status in (404, 410):
             raise NotFound(f"The IPFS gateway has no content {cid}.")
         if response.status != 200:

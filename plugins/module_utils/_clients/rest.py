@@ -37,7 +37,9 @@ class Api:
 
     async def markets(self) -> dict[str, str]:
         """Address of each market by its slug."""
-        response = await self._http.request("GET", f"{self._api_url}/api/markets/", label=LABEL)
+        response = await self._http.request(
+            "GET", f"{self._api_url}/api/markets/", label=LABEL, advice="api_url or NOSANA_API_URL, or give the market by its address"
+        )
         if response.status != 200:
             raise Refused(
                 f"The {LABEL} refuses the list of markets (HTTP {response.status}); give the market's address instead of its slug."

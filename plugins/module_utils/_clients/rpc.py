@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 LABEL = "Solana RPC node"
+ADVICE = "rpc_url or NOSANA_RPC_URL"
 _KEYS_PER_REQUEST = 100
 _MAX_BYTES = 64 * 1024 * 1024
 _PREFLIGHT_FAILURE = -32002
@@ -189,7 +190,7 @@ class Rpc:
         self._id += 1
         body = json.dumps({"jsonrpc": "2.0", "id": self._id, "method": method, "params": params}).encode()
         response = await self._http.request(
-            "POST", self._url, label=LABEL, content=body, headers={"Content-Type": "application/json"}, max_bytes=_MAX_BYTES
+            "POST", self._url, label=LABEL, advice=ADVICE, content=body, headers={"Content-Type": "application/json"}, max_bytes=_MAX_BYTES
         )
         if response.status in (401, 403):
             raise Refused(
