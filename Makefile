@@ -74,7 +74,7 @@ test-unit: $(DEV)/.localnet tree ## the collection's unit tests, with the newest
 .PHONY: test-line-a
 test-line-a: $(LINE_A)/.installed tree ## the same with the older line of libraries; anchorpy decodes what the client packs
 	$(call say,unit tests with the older libraries and anchorpy)
-	@cd "$(COLLECTION)" && PYTHONPATH="$(TREE)" NOSANA_IDL="$(CURDIR)/localnet/src/nosana_localnet/nosana_jobs.idl.json" \
+	@cd "$(COLLECTION)" && PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH="$(TREE)" NOSANA_IDL="$(CURDIR)/localnet/src/nosana_localnet/nosana_jobs.idl.json" \
 		"$(LINE_A)/bin/python" -m pytest -q -p no:cacheprovider --rootdir . $(UNIT) tests/anchorpy
 
 .PHONY: test-localnet

@@ -10,13 +10,15 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING, Any
 
+__all__ = ["MISSING_LIBRARY", "MISSING_TRACEBACK", "httpx", "pydantic", "solders"]
+
 MISSING_LIBRARY: str | None = None
 MISSING_TRACEBACK: str | None = None
 
 if TYPE_CHECKING:
-    import httpx as httpx
-    import pydantic as pydantic
-    import solders as solders
+    import httpx
+    import pydantic
+    import solders
     import solders.hash
     import solders.instruction
     import solders.keypair

@@ -32,7 +32,7 @@ JOB_QUEUED, JOB_DONE, JOB_STOPPED = 0, 2, 3
 QUEUE_OF_JOBS, QUEUE_OF_NODES, QUEUE_EMPTY = 0, 1, 255
 
 # Accounts of each instruction in their order: w writable, s signs. The words are the program's own.
-_INSTRUCTIONS: dict[str, str] = {
+INSTRUCTIONS: dict[str, str] = {
     "open": "mint market:ws vault:w authority:ws access_key rent system_program token_program",
     "update": "market:w access_key authority:s",
     "close": "market:w vault:w user:w authority:s token_program",
@@ -265,13 +265,13 @@ class Program:
             "rent": RENT_SYSVAR,
             "mint": self._network.nos_mint,
         }
-        if "rewards_vault" in _INSTRUCTIONS[name]:
+        if "rewards_vault" in INSTRUCTIONS[name]:
             known |= {"rewards_reflection": rewards_reflection(self._network), "rewards_vault": rewards_vault(self._network)}
         if "market" in accounts:
             known["vault"] = market_vault(accounts["market"], self._network)
         known |= accounts
         metas = []
-        for word in _INSTRUCTIONS[name].split():
+        for word in INSTRUCTIONS[name].split():
             account, _colon, flags = word.partition(":")
             key = solders.pubkey.Pubkey.from_string(known[account])
             metas.append(solders.instruction.AccountMeta(key, is_signer="s" in flags, is_writable="w" in flags))

@@ -82,6 +82,6 @@ def _from_array(text: str, where: str) -> bytes:
         numbers = json.loads(text)
     except ValueError:
         raise InvalidWallet(f"The {where} starts like a JSON array and is none.") from None
-    if len(numbers) != 64 or not all(type(number) is int and 0 <= number <= 255 for number in numbers):
+    if len(numbers) != 64 or not all(isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= 255 for number in numbers):
         raise InvalidWallet(f"The {where} must be a JSON array of 64 numbers from 0 to 255.")
     return bytes(numbers)

@@ -11,14 +11,14 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from .._clients.errors import InvalidDefinition, InvalidInput
 from .._clients.ipfs import encode_document
 from .._libraries import pydantic
 from .schema import TAG, JobDefinition
 
-Path = tuple[str | int, ...]
+Path: TypeAlias = "tuple[str | int, ...]"
 
 MAX_DOCUMENT_BYTES = 256 * 1024
 MAX_NAME_CHARACTERS = 128

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .definition import redact, same
 
@@ -62,7 +62,7 @@ class Remove:
     job: ObservedJob
 
 
-Action = Post | Extend | Remove
+Action: TypeAlias = "Post | Extend | Remove"
 
 
 @dataclass(frozen=True)
