@@ -20,7 +20,10 @@ def url_secrets(url: str | None) -> list[str]:
     """The parts of a URL that may be keys: user and password, every query value, long path segments."""
     if not url:
         return []
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return [url]  # no URL at all; whoever uses it will say so
     found = [parts.password or "", parts.username or ""]
     found += [value for _name, value in parse_qsl(parts.query, keep_blank_values=True)]
     found += [segment for segment in parts.path.split("/") if len(segment) >= _SHORTEST_PATH_KEY]

@@ -78,6 +78,8 @@ class Http:
 
         Raises Unreachable after the last try, UnexpectedAnswer when the body is larger than `max_bytes`. 4xx are returned.
         """
+        if not _is_url(url):
+            raise InvalidInput(f"The address of the {label} is no http:// or https:// URL; check {advice or 'its option'}.")
         attempts = attempts or self._attempts
         timeout = timeout_seconds or self._timeout_seconds
         cause = ""
@@ -87,8 +89,6 @@ class Http:
                 response = await self._once(method, url, label, content, dict(headers or {}), max_bytes, timeout)
             except httpx.HTTPError as error:
                 cause = _describe(error)
-            except (httpx.InvalidURL, UnicodeError):
-                raise InvalidInput(f"The address of the {label} is no URL; check its option.") from None
             else:
                 if response.status not in _RETRIED_STATUSES:
                     return response
@@ -116,14 +116,18 @@ class Http:
             return Response(response.status_code, response.headers, bytes(body), label)
 
 
+def _is_url(url: str) -> bool:
+    try:
+        parts, _port, _host = urlsplit(url), urlsplit(url).port, httpx.URL(url).host
+    except (ValueError, httpx.InvalidURL):
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
 def redact_url(url: str) -> str:
     """What may be shown of a URL: host and port. Keys stand in user, query and path, so none of these is shown."""
     parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    return (parts.hostname or "?") + (f":{port}" if port else "")
+    return (parts.hostname or "?") + (f":{parts.port}" if parts.port else "")
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:

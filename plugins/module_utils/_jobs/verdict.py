@@ -42,7 +42,7 @@ class LogLine:
 class _Lenient(pydantic.BaseModel):
     """Hosts add fields from version to version; what we do not know is ignored, what we rely on must have its type."""
 
-    model_config = pydantic.ConfigDict(extra="ignore", frozen=True)
+    model_config = pydantic.ConfigDict(extra="ignore", frozen=True, strict=True)
 
 
 class _Reason(_Lenient):
