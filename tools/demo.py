@@ -78,8 +78,8 @@ def account_for(wallet: str, before: Balance, during: Balance, after: Balance) -
     rent = {account["pubkey"]: account["account"]["lamports"] for account in accounts}
     earned = {address: job["cost"]["paid_base_units"] for address, job in jobs.items()}
     say("Where the money went")
-    print(f"  {'':44}{'SOL':>14}{'NOS':>14}")
-    row = "  {:44}{:14.9f}{:14.6f}".format
+    print(f"  {'':52}{'SOL':>14}{'NOS':>14}")
+    row = "  {:52}{:14.9f}{:14.6f}".format
     for title, state in (("before", before), ("while the services ran", during), ("after", after)):
         print(row(title, state.lamports / 1e9, state.base_units / 1e6))
     print(row("before − after", (before.lamports - after.lamports) / 1e9, (before.base_units - after.base_units) / 1e6))

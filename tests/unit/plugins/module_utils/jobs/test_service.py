@@ -1,0 +1,377 @@
+"""The job service on a chain that is kept in memory: what is asked, what is sent, races, and what is never lost."""
+# SPDX-FileCopyrightText: 2026 The nosana.compute contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from solders.instruction import Instruction
+from solders.keypair import Keypair
+
+from ansible_collections.nosana.compute.plugins.module_utils._clients import program
+from ansible_collections.nosana.compute.plugins.module_utils._clients.base58 import b58decode, b58encode
+from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import (
+    AmbiguousName,
+    InsufficientFunds,
+    JobFailed,
+    NotFound,
+    ProgramError,
+    Unreachable,
+    WaitTimeout,
+    WrongNetwork,
+)
+from ansible_collections.nosana.compute.plugins.module_utils._clients.ipfs import cid_of, cid_to_bytes, encode_document
+from ansible_collections.nosana.compute.plugins.module_utils._clients.networks import NETWORKS
+from ansible_collections.nosana.compute.plugins.module_utils._clients.rpc import Account
+from ansible_collections.nosana.compute.plugins.module_utils._clients.transaction import Landed
+from ansible_collections.nosana.compute.plugins.module_utils._jobs.identity import Identity
+from ansible_collections.nosana.compute.plugins.module_utils._jobs.service import Declaration, JobService, Outcome, Wait
+
+NETWORK = NETWORKS["localnet"]
+WALLET = Keypair.from_seed(bytes(range(1, 33)))
+OWNER = str(WALLET.pubkey())
+HOST = "HWAbUKhTSEXKarqXAjFB9EmaszsoB7dGEC7Gjxf7vNfk"
+MARKET = "7AtiXMSH6R1jjBxrcYjehCkkSF7zvYWte63gwEDBcGHq"
+PRICE, MARKET_TIMEOUT = 43, 7200
+DOCUMENT = {
+    "version": "0.1",
+    "type": "container",
+    "meta": {"name": "web"},
+    "ops": [{"type": "container/run", "id": "one", "args": {"image": "nginx"}}],
+}
+SUCCESS = {"status": "success", "opStates": [{"operationId": "one", "status": "success", "exitCode": 0}]}
+FAILURE = {"status": "success", "opStates": [{"operationId": "one", "status": "failed", "exitCode": 3}]}
+POSTED = Wait("posted", 0, 1)
+NAMES = {program.discriminator("global", name): name for name in ("list", "delist", "extend", "end", "recover")}
+
+
+class Chain:
+    """Accounts, IPFS and the market of a network, with the interfaces of all clients; every question and every action is noted."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[str, Account] = {}
+        self.history: set[str] = set()
+        self.content: dict[str, Any] = {}
+        self.queue: list[str] = []
+        self.asked: list[str] = []
+        self.sent: list[str] = []
+        self.pinned: list[str] = []
+        self.before_send: list[Callable[[], None]] = []
+        self.failures: dict[str, Exception] = {}
+        self.time = 1_800_000_000.0
+        self.genesis = "local"
+        self.put(NETWORK.jobs_program, b"", owner="loader")
+        self.fund(nos=1_000_000_000, sol=10**10)
+
+    # what the tests arrange
+
+    def put(self, key: str, data: bytes, *, owner: str = NETWORK.jobs_program, lamports: int = 1) -> None:
+        self.accounts[key] = Account(lamports, owner, data)
+
+    def fund(self, *, nos: int, sol: int) -> None:
+        self.put(program.token_account(OWNER, NETWORK.nos_mint), bytes(64) + nos.to_bytes(8, "little"), owner=program.TOKEN_PROGRAM)
+        self.put(OWNER, b"", owner=program.SYSTEM_PROGRAM, lamports=sol)
+
+    def job(
+        self, address: str, document: Any = DOCUMENT, *, state: int = 0, queued: bool = False, running: bool = False, result: Any = None
+    ) -> None:
+        self.content[cid_of(encode_document(document))] = document
+        done = cid_to_bytes(self.pin(result)) if result is not None else bytes(32)
+        data = program.discriminator("account", "JobAccount") + cid_to_bytes(cid_of(encode_document(document))) + done
+        data += b58decode(MARKET) + bytes(32) + bytes(WALLET.pubkey()) + struct.pack("<Q", PRICE) + bytes(WALLET.pubkey())
+        self.put(address, data + struct.pack("<Bqqq", state, 0, 0, 3600) + bytes(7))
+        self.history.add(address)
+        if queued:
+            self.queue.append(address)
+        if running:
+            self.run(address)
+
+    def run(self, job: str) -> None:
+        if job in self.queue:
+            self.queue.remove(job)
+        data = program.discriminator("account", "RunAccount") + b58decode(job) + b58decode(HOST) + b58decode(HOST)
+        self.put(run_of(job), data + struct.pack("<Bq", 0, int(self.time)))
+
+    def pin(self, document: Any) -> str:
+        cid = cid_of(encode_document(document))
+        self.content[cid] = document
+        return cid
+
+    def market(self) -> bytes:
+        data = program.discriminator("account", "MarketAccount") + bytes(32) + struct.pack("<qQqB", 86400, PRICE, MARKET_TIMEOUT, 4)
+        data += bytes(32) + b"\xff" + bytes(32) + bytes(16) + bytes([0 if self.queue else 255]) + struct.pack("<I", len(self.queue))
+        return data + b"".join(map(b58decode, self.queue)) + bytes(64)
+
+    # Rpc
+
+    async def get_multiple_accounts(self, keys: Sequence[str]) -> list[Account | None]:
+        self.asked.append("getMultipleAccounts")
+        return [Account(1, NETWORK.jobs_program, self.market()) if key == MARKET else self.accounts.get(key) for key in keys]
+
+    async def get_account(self, key: str) -> Account | None:
+        self.asked.append("getAccount")
+        return self.accounts.get(key)
+
+    async def get_program_accounts(self, _program: str, *, filters: Sequence[dict[str, Any]]) -> list[tuple[str, Account]]:
+        self.asked.append("getProgramAccounts")
+        wanted = [(entry["memcmp"]["offset"], b58decode(entry["memcmp"]["bytes"])) for entry in filters]
+        return [
+            (key, account)
+            for key, account in self.accounts.items()
+            if account.owner == NETWORK.jobs_program and all(account.data[at : at + len(value)] == value for at, value in wanted)
+        ]
+
+    async def get_signatures_for_address(self, key: str, *, limit: int = 1) -> list[str]:
+        self.asked.append("getSignaturesForAddress")
+        return ["signature"] * limit if key in self.history else []
+
+    async def get_balance(self, key: str) -> int:
+        return self.accounts[key].lamports
+
+    async def get_token_balance(self, key: str) -> int | None:
+        return int.from_bytes(self.accounts[key].data[64:72], "little") if key in self.accounts else None
+
+    async def get_minimum_balance_for_rent_exemption(self, size: int) -> int:
+        return (128 + size) * 6960
+
+    async def get_genesis_hash(self) -> str:
+        return self.genesis
+
+    # Ipfs, Api, NodeApi, Clock
+
+    async def fetch_json(self, cid: str) -> Any:
+        self.asked.append("ipfs")
+        if cid not in self.content:
+            raise NotFound(f"no {cid}.")
+        return self.content[cid]
+
+    async def pin_json(self, document: Any) -> str:
+        self.pinned.append(self.pin(document))
+        return self.pinned[-1]
+
+    async def resolve_market(self, market: str) -> str:
+        return market
+
+    async def ready(self, _url: str) -> bool:
+        return True
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+    def random(self) -> float:
+        return 0.0
+
+    # Sender
+
+    async def send(self, instructions: Sequence[Instruction], _signers: Sequence[Keypair], *, fee_payer: Keypair, action: str) -> Landed:
+        name = NAMES[bytes(instructions[-1].data)[:8]]
+        if self.before_send:
+            self.before_send.pop(0)()
+        if name in self.failures:
+            raise self.failures.pop(name)
+        job = str(instructions[-1].accounts[0].pubkey)
+        if name == "list":
+            if job in self.accounts:
+                raise refused("AccountAlreadyInUse")
+            self.job(job, self.content[self.pinned[-1]], queued=True)
+        elif name == "delist":
+            if job not in self.queue:
+                raise refused("MarketInWrongState")
+            self.queue.remove(job)
+            del self.accounts[job]
+        elif name == "end":
+            del self.accounts[run_of(job)]
+            data = bytearray(self.accounts[job].data)
+            data[208] = 2
+            self.put(job, bytes(data))
+        self.sent.append(name)
+        return Landed(f"signature {len(self.sent)}", 1)
+
+
+def run_of(job: str) -> str:
+    return b58encode(b58decode(job)[::-1])
+
+
+def refused(name: str) -> ProgramError:
+    return ProgramError(f"{name}.", name=name, number=None, instruction=0, logs=[])
+
+
+@pytest.fixture
+def chain() -> Chain:
+    return Chain()
+
+
+def service(chain: Any) -> JobService:
+    return JobService(network=NETWORK, wallet=WALLET, rpc=chain, ipfs=chain, api=chain, node_api=chain, sender=chain, clock=chain)
+
+
+def present(chain: Chain, *, document: Any = DOCUMENT, wait: Wait = POSTED, dry_run: bool = False, **declared: Any) -> Outcome:
+    declaration = Declaration(
+        **{"name": "web", "document": document, "market": MARKET, "timeout_seconds": None, "on_change": "replace", **declared}
+    )
+    return asyncio.run(service(chain).present(declaration, wait=wait, dry_run=dry_run))
+
+
+def absent(chain: Chain) -> Outcome:
+    return asyncio.run(service(chain).absent("web", dry_run=False))
+
+
+def address(generation: int = 0) -> str:
+    return Identity(WALLET, program=NETWORK.jobs_program, name="web").address(generation)
+
+
+def test_posts_once_and_then_nothing(chain: Chain) -> None:
+    first, second = present(chain), present(chain)
+    assert (first.changed, second.changed) == (True, False)
+    assert chain.sent == ["list"]
+    assert first.job is not None
+    assert first.job["address"] == address()
+
+
+def test_an_unchanged_job_is_one_question_to_the_chain_and_none_to_ipfs(chain: Chain) -> None:
+    chain.job(address(), queued=True)
+    chain.asked.clear()
+    assert not present(chain, dry_run=True).changed
+    assert chain.asked == ["getMultipleAccounts"]
+
+
+def test_check_mode_foretells_and_does_nothing(chain: Chain) -> None:
+    foretold = present(chain, dry_run=True)
+    assert (chain.sent, chain.pinned) == ([], [])
+    done = present(chain)
+    assert (foretold.changed, foretold.before, foretold.after) == (done.changed, done.before, done.after)
+    assert foretold.job is not None
+    assert done.job is not None
+    assert foretold.job.keys() == done.job.keys()
+    assert foretold.job["address"] == done.job["address"]
+
+
+def test_whoever_loses_the_race_takes_the_winners_job(chain: Chain) -> None:
+    chain.before_send.append(lambda: chain.job(address(), queued=True))
+    outcome = present(chain)
+    assert outcome.failure is None
+    assert not outcome.changed
+    assert chain.sent == []
+
+
+def test_a_host_that_takes_the_job_while_it_is_removed_is_ended(chain: Chain) -> None:
+    chain.job(address(), queued=True)
+    chain.before_send.append(lambda: chain.run(address()))
+    outcome = absent(chain)
+    assert chain.sent == ["end"]
+    assert [done.kind for done in outcome.actions] == ["end"]
+
+
+def test_what_was_done_before_a_failure_is_not_lost(chain: Chain) -> None:
+    chain.job(address(), queued=True)
+    chain.failures["list"] = Unreachable("The node is gone.")
+    outcome = present(chain, document=DOCUMENT | {"ops": []})
+    assert isinstance(outcome.failure, Unreachable)
+    assert outcome.changed
+    assert [done.kind for done in outcome.actions] == ["delist"]
+
+
+def test_a_job_that_another_tool_posted_is_adopted_by_its_name(chain: Chain) -> None:
+    chain.job(HOST, DOCUMENT | {"deployment_id": "x"}, queued=True)
+    outcome = present(chain, on_change="ignore")
+    assert not outcome.changed
+    assert outcome.job is not None
+    assert outcome.job["address"] == HOST
+    assert chain.sent == []
+
+
+def test_two_active_jobs_of_a_name_are_an_error_that_lists_them(chain: Chain) -> None:
+    chain.job(address(0), queued=True)
+    chain.job(address(1), running=True)
+    with pytest.raises(AmbiguousName) as caught:
+        present(chain)
+    assert caught.value.details["addresses"] == [address(0), address(1)]
+
+
+@pytest.mark.parametrize("used", [1, 2, 16, 17, 40])
+def test_addresses_with_a_history_are_never_used_again(chain: Chain, used: int) -> None:
+    chain.history |= {address(generation) for generation in range(used)}
+    outcome = present(chain)
+    assert outcome.job is not None
+    assert outcome.job["address"] == address(used)
+    assert not present(chain).changed
+
+
+def test_removed_and_declared_again_is_posted_again(chain: Chain) -> None:
+    present(chain)
+    chain.run(address())
+    absent(chain)
+    assert present(chain).changed
+    assert chain.sent == ["list", "end", "list"]
+    assert chain.accounts[address(1)]
+
+
+@pytest.mark.parametrize("result", [SUCCESS, FAILURE])
+def test_over_is_not_paid_for_again(chain: Chain, result: Any) -> None:
+    chain.job(address(), state=2, result=result)
+    assert not present(chain).changed
+    assert chain.sent == []
+
+
+@pytest.mark.parametrize("funds", [{"nos": 0, "sol": 10**10}, {"nos": 10**9, "sol": 1000}])
+def test_without_money_nothing_is_pinned_or_sent(chain: Chain, funds: dict[str, int]) -> None:
+    chain.fund(**funds)
+    for dry_run in (True, False):
+        with pytest.raises(InsufficientFunds, match="are needed"):
+            present(chain, dry_run=dry_run)
+    assert (chain.sent, chain.pinned) == ([], [])
+
+
+def test_localnet_on_the_real_chain_is_refused(chain: Chain) -> None:
+    chain.genesis = str(NETWORKS["mainnet"].genesis_hash)
+    with pytest.raises(WrongNetwork, match="serves mainnet"):
+        present(chain)
+    assert (chain.sent, chain.pinned) == ([], [])
+
+
+def test_an_unreadable_definition_never_costs_a_running_job(chain: Chain) -> None:
+    chain.job(address(), DOCUMENT | {"deployment_id": "x"}, running=True)
+    chain.content.clear()
+    with pytest.raises(NotFound):
+        present(chain)
+    assert chain.sent == []
+    assert absent(chain).changed  # to remove it, nothing has to be read
+
+
+def test_a_wait_that_cannot_succeed_ends_early_with_the_job(chain: Chain) -> None:
+    chain.job(address(), state=2, result=FAILURE)
+    outcome = present(chain, wait=Wait("completed", 1000, 1))
+    assert isinstance(outcome.failure, JobFailed)
+    assert "exit code 3" in str(outcome.failure)
+    assert outcome.job is not None
+    assert outcome.job["status"] == "failed"
+    assert chain.time == 1_800_000_000.0
+
+
+def test_a_wait_that_takes_too_long_returns_the_job(chain: Chain) -> None:
+    outcome = present(chain, wait=Wait("running", 10, 3))
+    assert isinstance(outcome.failure, WaitTimeout)
+    assert outcome.changed
+    assert outcome.job is not None
+    assert outcome.job["status"] == "pending"
+    assert chain.time == 1_800_000_010.0
+
+
+def test_a_done_job_whose_result_never_comes_is_not_called_completed(chain: Chain) -> None:
+    chain.job(address(), state=2, result=SUCCESS)
+    del chain.content[cid_of(encode_document(SUCCESS))]
+    outcome = present(chain, wait=Wait("completed", 5, 1))
+    assert isinstance(outcome.failure, WaitTimeout)
+    assert outcome.job is not None
+    assert (outcome.job["status"], outcome.job["reason"]) == ("failed", "result_unavailable")
