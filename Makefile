@@ -16,6 +16,9 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 PYTHON_VERSION = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
+# What the demonstration's hosts run ops with: its language model is an image of many gigabytes, so no container is the default.
+RUNNER ?= process
+
 DEMO := $(CACHE)/venv/demo
 DEV := $(CACHE)/venv/dev
 LINE_A := $(CACHE)/venv/line-a
@@ -41,9 +44,9 @@ help: ## this list
 .PHONY: demo
 demo: $(DEMO)/.localnet build ## deploy three jobs on a local network, look at them, remove them, count the money
 	$(call say,Install the collection's artefact)
-	@"$(DEMO)/bin/ansible-galaxy" collection install --force --offline -p "$(CACHE)/demo" "$(CACHE)"/build/nosana-compute-*.tar.gz | tail -n 1
+	@ANSIBLE_COLLECTIONS_PATH="$(CACHE)/demo" "$(DEMO)/bin/ansible-galaxy" collection install --force --offline -p "$(CACHE)/demo" "$(CACHE)"/build/nosana-compute-*.tar.gz | tail -n 1
 	@cd "$(CACHE)/demo" && PATH="$(DEMO)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CACHE)/demo" ANSIBLE_LOCALHOST_WARNING=false \
-		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run -- python "$(CURDIR)/tools/demo.py"
+		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py"
 
 .PHONY: test
 test: lint test-unit test-line-a test-localnet test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about ten minutes
