@@ -172,3 +172,39 @@ def command_line(pid: str) -> bytes:
             return file.read()
     except OSError:
         return b""
+
+
+async def test_the_owner_follows_a_job_and_others_only_its_containers_log(network: Network, poster: Poster) -> None:
+    job = poster.post(batch("import time; print('first', flush=True); time.sleep(600)"))
+    host = next(host for host in network.hosts if host.current and host.current.job == job)
+    await until(lambda: host.current and host.current.flow and any("first" in line["log"] for line in host.current.flow.ops[0].logs))
+    name = {"Host": f"{host.address}.{DOMAIN}"}
+    token = f"hello:{poster.key.sign_message(b'hello')}"
+    stranger = f"hello:{Poster(network).key.sign_message(b'hello')}"
+    async with ClientSession(headers=name) as client:
+
+        async def first_frame(path: str, header: str) -> str:
+            async with client.ws_connect(network.url) as socket:
+                await socket.send_json({"path": path, "header": header, "body": {"jobAddress": str(job)}})
+                try:
+                    frame = await socket.receive(timeout=0.5)
+                except TimeoutError:
+                    return "silence"
+                return str(socket.close_code) if frame.data is None or isinstance(frame.data, int) else str(frame.data)
+
+        assert '"path": "flog"' in await first_frame("/flog", "")
+        assert '"path": "log"' in await first_frame("/log", token)
+        assert '"path": "state"' in await first_frame("/status", token)
+        assert await first_frame("/log", stranger) == "silence"
+        assert await first_frame("/log", "no token") == "3000"
+        assert await first_frame("/nowhere", token) == "3003"
+        async with client.get(f"{network.url}/job/{job}/info") as events:
+            line = await events.content.readline()
+            assert json.loads(line.removeprefix(b"data: "))["operations"]["all"] == {"one": "running"}
+        async with client.get(f"{network.url}/node/info") as answer:
+            info = json.loads(await answer.text())
+        assert (info["state"], info["specs"]["gpus"][0]["simulated"]) == ("RUNNING", True)
+        async with client.post(f"{network.url}/job/{job}/stop", headers={"Authorization": token}) as answer:
+            assert answer.status == 200
+    result = await poster.result(job)
+    assert (result["status"], result["opStates"][0]["diagnostics"]["reason"]["jobExpired"]) == ("success", True)
