@@ -124,7 +124,7 @@ ANCHOR = "Program log: AnchorError caused by account: {}. Error Code: {}. Error 
 )
 def test_failed_transactions_by_their_log_lines(err: Any, logs: list[str], kind: type[NosanaError], name: str | None) -> None:
     error = program_error(err, logs, action="post the job")
-    assert type(error) is kind
+    assert isinstance(error, kind)
     assert getattr(error, "name", None) == name
     assert "post the job" in str(error)
     data = {"err": err, "logs": logs}

@@ -78,8 +78,9 @@ class Chain:
         self.put(OWNER, b"", owner=program.SYSTEM_PROGRAM, lamports=sol)
 
     def job(
-        self, address: str, document: Any = DOCUMENT, *, state: int = 0, queued: bool = False, running: bool = False, result: Any = None
+        self, address: str, document: Any = None, *, state: int = 0, queued: bool = False, running: bool = False, result: Any = None
     ) -> None:
+        document = document or DOCUMENT
         self.content[cid_of(encode_document(document))] = document
         done = cid_to_bytes(self.pin(result)) if result is not None else bytes(32)
         data = program.discriminator("account", "JobAccount") + cid_to_bytes(cid_of(encode_document(document))) + done
@@ -216,7 +217,8 @@ def service(chain: Any) -> JobService:
     return JobService(network=NETWORK, wallet=WALLET, rpc=chain, ipfs=chain, api=chain, node_api=chain, sender=chain, clock=chain)
 
 
-def present(chain: Chain, *, document: Any = DOCUMENT, wait: Wait = POSTED, dry_run: bool = False, **declared: Any) -> Outcome:
+def present(chain: Chain, *, document: Any = None, wait: Wait = POSTED, dry_run: bool = False, **declared: Any) -> Outcome:
+    document = document or DOCUMENT
     declaration = Declaration(
         **{"name": "web", "document": document, "market": MARKET, "timeout_seconds": None, "on_change": "replace", **declared}
     )
