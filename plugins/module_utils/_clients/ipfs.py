@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ _SHA256_MULTIHASH = b"\x12\x20"
 _CHUNK_BYTES = 262_144
 _LINKS_PER_NODE = 174
 _MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_ARRAY_INDEX = re.compile(r"(?:0|[1-9][0-9]{0,9})\Z", re.ASCII)
+_EXACT_INTEGER = 2**53
 
 
 # --- content addresses (UnixFS file nodes in dag-pb, as every IPFS client builds them by default) ---------------------
@@ -83,39 +87,55 @@ def _varint(number: int) -> bytes:
 
 def encode_document(document: Any) -> bytes:
     """JSON as JavaScript's JSON.stringify writes it, so that the content address equals the one other clients compute."""
-    return "".join(_pieces(document)).encode("utf-8", "surrogatepass")
+    return "".join(_pieces(document)).encode("utf-8")
 
 
 def _pieces(value: Any) -> list[str]:
     if isinstance(value, dict):
-        return ["{", ",".join(f"{_text(str(key))}:{''.join(_pieces(item))}" for key, item in value.items()), "}"]
+        return ["{", ",".join(f"{_text(key)}:{''.join(_pieces(item))}" for key, item in _ordered(value)), "}"]
     if isinstance(value, (list, tuple)):
         return ["[", ",".join("".join(_pieces(item)) for item in value), "]"]
     if isinstance(value, float):
         return [_number(value)]
+    if isinstance(value, int) and abs(value) > _EXACT_INTEGER:
+        return [_number(float(value) if abs(value) < 1 << 1023 else math.inf)]
     if isinstance(value, str):
         return [_text(value)]
     return [json.dumps(value)]
 
 
+def _ordered(value: dict[Any, Any]) -> list[tuple[str, Any]]:
+    """The items as a JavaScript object has them: keys that could be an array's index first, by number."""
+    items = [(str(key), item) for key, item in value.items()]
+    indices = {key: int(key) for key, _item in items if _ARRAY_INDEX.match(key) and int(key) < 2**32 - 1}
+    return sorted(items, key=lambda item: indices.get(item[0], 2**32)) if indices else items
+
+
 def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def _number(value: float) -> str:
-    """ECMAScript's Number::toString for a finite number; Python has the same shortest digits and another layout."""
+    """ECMAScript's Number::toString; Python has the same shortest digits and another layout."""
     if not math.isfinite(value):
         return "null"
-    if value == int(value) and abs(value) < 1e21:
+    if value == int(value) and abs(value) <= _EXACT_INTEGER:
         return str(int(value))
-    digits, _e, exponent = repr(value).partition("e")
-    if not exponent:
-        return digits
-    power = int(exponent)
-    if -7 <= power < 0:
-        sign, digits = ("-", digits[1:]) if digits[0] == "-" else ("", digits)
-        return f"{sign}0.{'0' * (-power - 1)}{digits.replace('.', '')}"
-    return f"{digits}e{'+' if power > 0 else '-'}{abs(power)}"
+    sign = "-" if value < 0 else ""
+    mantissa, _e, exponent = repr(abs(value)).partition("e")
+    whole, _point, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    # The value is 0.digits times ten to the power of `point`.
+    point = (len(whole) if whole != "0" else len(digits) - len(fraction)) + int(exponent or 0)
+    digits = digits.rstrip("0")
+    if len(digits) <= point <= 21:
+        return sign + digits.ljust(point, "0")
+    if 0 < point <= 21:
+        return f"{sign}{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    power = point - 1
+    return f"{sign}{digits[0]}{'.' if len(digits) > 1 else ''}{digits[1:]}e{'+' if power > 0 else '-'}{abs(power)}"
 
 
 # --- the services ----------------------------------------------------------------------------------------------------
