@@ -405,6 +405,7 @@ def program_error(err: Any, logs: Sequence[str], *, action: str) -> NosanaError:
         return Refused(f"The network refused to {action}: {err}.", error=err)
     index, cause = err["InstructionError"]
     number = cause.get("Custom") if isinstance(cause, dict) else None
+    number = number if isinstance(number, int) else None
     for line in logs:
         if "insufficient lamports" in line:
             return InsufficientFunds(

@@ -97,12 +97,12 @@ class Rpc:
         return await self._ask(
             "getProgramAccounts",
             [program, options],
-            lambda result: [(str(entry["pubkey"]), _account(entry["account"])) for entry in result],
+            lambda result: [(_text(entry["pubkey"]), _account(entry["account"])) for entry in result],
         )
 
     async def get_balance(self, key: str) -> int:
         """Lamports."""
-        return await self._ask("getBalance", [key, self._commitment], lambda result: int(result["value"]))
+        return await self._ask("getBalance", [key, self._commitment], lambda result: _number(result["value"]))
 
     async def get_token_balance(self, token_account: str) -> int | None:
         """Base units of the token; None where the token account does not exist."""
@@ -115,28 +115,28 @@ class Rpc:
 
     async def get_minimum_balance_for_rent_exemption(self, size: int) -> int:
         """Lamports that an account of so many bytes has to hold."""
-        return await self._ask("getMinimumBalanceForRentExemption", [size], int)
+        return await self._ask("getMinimumBalanceForRentExemption", [size], _number)
 
     async def get_genesis_hash(self) -> str:
         """Which chain this is."""
-        return await self._ask("getGenesisHash", [], str)
+        return await self._ask("getGenesisHash", [], _text)
 
     async def get_latest_blockhash(self) -> Blockhash:
         """For a transaction about to be signed."""
         return await self._ask(
             "getLatestBlockhash",
             [self._commitment],
-            lambda result: Blockhash(str(result["value"]["blockhash"]), int(result["value"]["lastValidBlockHeight"])),
+            lambda result: Blockhash(_text(result["value"]["blockhash"]), _number(result["value"]["lastValidBlockHeight"])),
         )
 
     async def get_block_height(self) -> int:
         """The height to compare last_valid_block_height with."""
-        return await self._ask("getBlockHeight", [self._commitment], int)
+        return await self._ask("getBlockHeight", [self._commitment], _number)
 
     async def get_recent_prioritization_fees(self, keys: Sequence[str]) -> list[int]:
         """Recent priority fees in micro-lamports a compute unit, as the node has them, unsorted."""
         return await self._ask(
-            "getRecentPrioritizationFees", [list(keys)], lambda result: [int(entry["prioritizationFee"]) for entry in result]
+            "getRecentPrioritizationFees", [list(keys)], lambda result: [_number(entry["prioritizationFee"]) for entry in result]
         )
 
     async def get_signatures_for_address(self, key: str, *, limit: int = 1) -> list[str]:
@@ -144,22 +144,25 @@ class Rpc:
         return await self._ask(
             "getSignaturesForAddress",
             [key, {**self._commitment, "limit": limit}],
-            lambda result: [str(entry["signature"]) for entry in result],
+            lambda result: [_text(entry["signature"]) for entry in result],
         )
 
     async def get_signature_statuses(self, signatures: Sequence[str]) -> list[SignatureStatus | None]:
         """What became of the transactions; None where the node knows nothing."""
-        return await self._ask(
+        statuses = await self._ask(
             "getSignatureStatuses",
             [list(signatures), {"searchTransactionHistory": True}],
             lambda result: [None if entry is None else _status(entry) for entry in result["value"]],
         )
+        if len(statuses) != len(signatures):
+            raise UnexpectedAnswer(f"The {LABEL} answered {len(statuses)} statuses to a question for {len(signatures)}.")
+        return statuses
 
     async def get_transaction_logs(self, signature: str) -> list[str]:
         """The log lines of a landed transaction; empty where the node does not have them."""
         options = {**self._commitment, "encoding": "base64", "maxSupportedTransactionVersion": 0}
         return await self._ask(
-            "getTransaction", [signature, options], lambda result: list(map(str, (result or {}).get("meta", {}).get("logMessages") or []))
+            "getTransaction", [signature, options], lambda result: _lines(((result or {}).get("meta") or {}).get("logMessages"))
         )
 
     async def simulate_transaction(self, raw: bytes) -> Simulation:
@@ -168,7 +171,7 @@ class Rpc:
 
         def read(result: Any) -> Simulation:
             value = result["value"]
-            return Simulation(value["err"], list(map(str, value["logs"] or [])), int(value.get("unitsConsumed") or 0))
+            return Simulation(value["err"], _lines(value["logs"]), _number(value.get("unitsConsumed") or 0))
 
         return await self._ask("simulateTransaction", [_base64(raw), options], read)
 
@@ -179,11 +182,11 @@ class Rpc:
         """
         options = {"encoding": "base64", "preflightCommitment": self._commitment["commitment"], "maxRetries": 0}
         try:
-            return await self._ask("sendTransaction", [_base64(raw), options], str)
+            return await self._ask("sendTransaction", [_base64(raw), options], _text)
         except Refused as error:
             data = error.details.get("data")
             if error.details.get("rpc_code") == _PREFLIGHT_FAILURE and isinstance(data, dict) and data.get("err") is not None:
-                raise program_error(data["err"], list(map(str, data.get("logs") or [])), action=action) from None
+                raise program_error(data["err"], _lines(data.get("logs")), action=action) from None
             raise
 
     async def _ask(self, method: str, params: list[Any], read: Callable[[Any], Value]) -> Value:
@@ -220,11 +223,29 @@ def _account(entry: Any) -> Account:
     content, encoding = entry["data"]
     if encoding != "base64":
         raise ValueError(encoding)
-    return Account(int(entry["lamports"]), str(entry["owner"]), base64.b64decode(content, validate=True))
+    return Account(_number(entry["lamports"]), _text(entry["owner"]), base64.b64decode(content, validate=True))
 
 
 def _status(entry: Any) -> SignatureStatus:
-    return SignatureStatus(int(entry["slot"]), entry["err"], str(entry.get("confirmationStatus") or "processed"))
+    return SignatureStatus(_number(entry["slot"]), entry["err"], str(entry.get("confirmationStatus") or "processed"))
+
+
+def _number(value: Any) -> int:
+    """Amounts, slots and heights are whole and never negative."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(value)
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(value)
+    return value
+
+
+def _lines(value: Any) -> list[str]:
+    """Log lines decide only how an error is worded, so what is none is left out."""
+    return [line for line in value if isinstance(line, str)] if isinstance(value, list) else []
 
 
 def _base64(raw: bytes) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .._libraries import solders
-from .errors import NosanaError, OutcomeUnknown, ProgramError, TransactionExpired
+from .errors import NosanaError, OutcomeUnknown, TransactionExpired, Unreachable
 from .program import program_error, set_compute_unit_limit, set_compute_unit_price
 
 if TYPE_CHECKING:
@@ -64,7 +64,15 @@ class Sender:
         units = min(_MOST_UNITS, math.ceil(simulation.units * _UNITS_HEADROOM) + _UNITS_EXTRA)
         blockhash = await self._rpc.get_latest_blockhash()
         transaction = self._sign([set_compute_unit_limit(units), price, *instructions], signers, fee_payer, blockhash.hash)
-        return await self._see_through(bytes(transaction), str(transaction.signatures[0]), blockhash.last_valid_block_height, action)
+        signature = str(transaction.signatures[0])
+        try:
+            return await self._see_through(bytes(transaction), signature, blockhash.last_valid_block_height, action)
+        except Unreachable as error:
+            raise OutcomeUnknown(
+                f"The Solana RPC node stopped answering, so it is not known whether the transaction {signature} to {action} landed; "
+                "the next run finds out what became of it.",
+                **error.details,
+            ) from None
 
     async def _see_through(self, raw: bytes, signature: str, last_valid_block_height: int, action: str) -> Landed:
         polls = 0
@@ -73,11 +81,12 @@ class Sender:
                 try:
                     await self._rpc.send_transaction(raw, action=action)
                 except NosanaError as error:
-                    # It may have landed by an earlier sending, whose answer was lost; only when it has not, the error stands.
+                    # It may have landed by an earlier sending, whose answer was lost. Only a clear refusal of the first sending says that it
+                    # has not; later ones may come of the transaction itself, which one node behind an address knows and another does not.
                     landed = await self._look(signature, action)
                     if landed is not None:
                         return landed
-                    if polls == 0 or not (error.retryable or isinstance(error, ProgramError)):
+                    if polls == 0 and not error.retryable and error.details.get("error") != "AlreadyProcessed":
                         raise
             polls += 1
             landed = await self._look(signature, action)
@@ -92,8 +101,15 @@ class Sender:
         if status is None or status.confirmation not in _LANDED:
             return None
         if status.err is not None:
-            raise program_error(status.err, await self._rpc.get_transaction_logs(signature), action=action)
+            raise program_error(status.err, await self._logs(signature), action=action)
         return Landed(signature, status.slot)
+
+    async def _logs(self, signature: str) -> list[str]:
+        """They only word the error better, so it is raised without them too."""
+        try:
+            return await self._rpc.get_transaction_logs(signature)
+        except NosanaError:
+            return []
 
     async def _last_look(self, signature: str, action: str) -> Landed:
         status = (await self._rpc.get_signature_statuses([signature]))[0]
