@@ -43,8 +43,9 @@ def load_wallet(value: str) -> Wallet:
         raise InvalidWallet("wallet is empty: give a key file, a base58 secret key or a JSON array of 64 numbers.")
     path = os.path.expanduser(text)
     if os.path.exists(path) or (not text.startswith("[") and ("/" in text or text.endswith(".json"))):
-        # Only the file's own name is said: the option is kept out of logs as a whole, and a path in it would be masked.
-        where = f"wallet file {os.path.basename(path)}"
+        # Only the file's own name is said: the option is kept out of logs as a whole, and a path in it would be masked. What names no
+        # file may be a key in a form that we do not read, so nothing of it is said.
+        where = f"wallet file {os.path.basename(path)}" if os.path.exists(path) else "wallet file"
         text, warnings = _read(path, where)
     if text.startswith("["):
         secret = _from_array(text, where)
@@ -66,7 +67,7 @@ def _read(path: str, where: str) -> tuple[str, list[str]]:
         with open(path, encoding="utf-8") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             text = file.read(_MAX_FILE_BYTES + 1).strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no text"
         raise InvalidWallet(f"The {where} cannot be read ({reason}); check wallet or NOSANA_WALLET.") from None
     if len(text) > _MAX_FILE_BYTES:
@@ -80,7 +81,7 @@ def _read(path: str, where: str) -> tuple[str, list[str]]:
 def _from_array(text: str, where: str) -> bytes:
     try:
         numbers = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidWallet(f"The {where} starts like a JSON array and is none.") from None
     if len(numbers) != 64 or not all(isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= 255 for number in numbers):
         raise InvalidWallet(f"The {where} must be a JSON array of 64 numbers from 0 to 255.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ Path: TypeAlias = "tuple[str | int, ...]"
 
 MAX_DOCUMENT_BYTES = 256 * 1024
 MAX_NAME_CHARACTERS = 128
+MAX_DEPTH = 64
 MASK = "********"
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*\Z")
@@ -139,7 +141,9 @@ def check(document: Any) -> None:
 def exposes_port(document: dict[str, Any]) -> bool:
     """Whether the job is a service."""
     ops = document.get("ops")
-    return any(isinstance(op, dict) and isinstance(op.get("args"), dict) and op["args"].get("expose") not in (None, []) for op in ops or [])
+    return isinstance(ops, list) and any(
+        isinstance(op, dict) and isinstance(op.get("args"), dict) and op["args"].get("expose") not in (None, []) for op in ops
+    )
 
 
 def same(one: Any, other: Any) -> bool:
@@ -262,12 +266,16 @@ def _env_text(key: str, value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _plain(value: Any) -> Any:
-    """Ansible's own subclasses of str, dict and list become the plain types."""
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Ansible's own subclasses of str, dict and list become the plain types; what JSON cannot say is refused."""
+    if depth > MAX_DEPTH:
+        raise InvalidDefinition(f"job_definition is nested more than {MAX_DEPTH} levels deep.")
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_plain(item, depth + 1) for item in value]
     if isinstance(value, str):
         return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidDefinition("job_definition holds a number that is not finite, which JSON does not have.")
     return value

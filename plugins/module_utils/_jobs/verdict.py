@@ -189,11 +189,11 @@ def _from_legacy(result: dict[str, Any]) -> dict[str, Any]:
     for op_id, entry in result["results"].items():
         status, steps = (entry[0], entry[1]) if isinstance(entry, list) and len(entry) == 2 else (None, [])
         logs = [
-            {"type": "stderr" if line[0] == 2 else "stdout", "log": str(line[1])}
+            {"type": "stderr" if line[0] == 2 else "stdout", "log": line[1]}
             for step in (steps if isinstance(steps, list) else [])
             if isinstance(step, dict)
-            for line in step.get("log") or []
-            if isinstance(line, list) and len(line) == 2
+            for line in (step["log"] if isinstance(step.get("log"), list) else [])
+            if isinstance(line, list) and len(line) == 2 and isinstance(line[1], str)
         ]
         ops.append({"operationId": op_id, "status": status, "exitCode": 0 if status == "success" else 1, "logs": logs})
     return {"status": "success", "opStates": ops}
