@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._clients import program as jobs_program
-from .._clients.errors import NosanaError, Refused
+from .._clients.errors import NosanaError, Refused, UnexpectedAnswer
 from .._clients.ipfs import bytes_to_cid
 from .identity import Identity
 
@@ -27,6 +27,7 @@ Phase = Literal["queued", "running", "stopped", "done", "orphaned"]
 # One getMultipleAccounts takes 100 keys; 16 generations are 32 of them, and more than a name has jobs in most lives.
 WINDOW = 16
 _PARALLEL_READS = 8
+_MOST_GENERATIONS = 1_000_000
 _QUEUED, _DONE, _STOPPED = 0, 2, 3
 
 
@@ -146,6 +147,8 @@ class Observer:
         step, unused = 1, used + 1
         while await self._was_used(identity, unused):
             used, unused, step = unused, unused + step, step * 2
+            if unused > _MOST_GENERATIONS:
+                raise UnexpectedAnswer(f"The RPC node says that {used} jobs of the name {identity.name} were posted, which cannot be true.")
         while unused - used > 1:
             middle = (used + unused) // 2
             if await self._was_used(identity, middle):

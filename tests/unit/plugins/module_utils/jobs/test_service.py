@@ -17,10 +17,15 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients import pro
 from ansible_collections.nosana.compute.plugins.module_utils._clients.base58 import b58decode, b58encode
 from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import (
     AmbiguousName,
+    ChangeRefused,
     InsufficientFunds,
+    InvalidInput,
     JobFailed,
     NotFound,
+    OutcomeUnknown,
     ProgramError,
+    Refused,
+    UnexpectedAnswer,
     Unreachable,
     WaitTimeout,
     WrongNetwork,
@@ -310,6 +315,16 @@ def test_addresses_with_a_history_are_never_used_again(chain: Chain, used: int) 
     assert not present(chain).changed
 
 
+def test_a_node_that_claims_a_history_for_every_address_is_not_followed_for_ever(chain: Chain) -> None:
+    class Everything(set[str]):
+        def __contains__(self, _key: object) -> bool:
+            return True
+
+    chain.history = Everything()
+    with pytest.raises(UnexpectedAnswer):
+        present(chain)
+
+
 def test_removed_and_declared_again_is_posted_again(chain: Chain) -> None:
     present(chain)
     chain.run(address())
@@ -377,3 +392,313 @@ def test_a_done_job_whose_result_never_comes_is_not_called_completed(chain: Chai
     assert isinstance(outcome.failure, WaitTimeout)
     assert outcome.job is not None
     assert (outcome.job["status"], outcome.job["reason"]) == ("failed", "result_unavailable")
+
+
+# --- jobs that other tools posted -----------------------------------------------------------------------------------------
+
+
+def test_the_same_content_in_another_order_is_the_declared_job(chain: Chain) -> None:
+    chain.job(HOST, dict(reversed(DOCUMENT.items())), running=True)
+    outcome = present(chain)
+    assert not outcome.changed
+    assert outcome.job is not None
+    assert (outcome.job["address"], outcome.job["status"]) == (HOST, "running")
+
+
+def test_another_tools_job_that_differs_is_replaced(chain: Chain) -> None:
+    chain.job(HOST, DOCUMENT | {"deployment_id": "x"}, queued=True)
+    outcome = present(chain)
+    assert [(done.kind, done.job) for done in outcome.actions] == [("delist", HOST), ("post", address())]
+
+
+def test_another_tools_jobs_of_other_names_are_left_alone(chain: Chain) -> None:
+    for key, document in ((HOST, DOCUMENT | {"meta": {"name": "other"}}), (MARKET[::-1], {"ops": []}), (HOST[::-1], "text")):
+        chain.job(key, document, queued=True)
+    outcome = present(chain)
+    assert [done.kind for done in outcome.actions] == ["post"]
+    assert outcome.warnings == []
+
+
+def test_two_jobs_of_another_tool_are_an_error_that_lists_them(chain: Chain) -> None:
+    others = sorted([HOST, address(3)[::-1]])
+    for key in others:
+        chain.job(key, DOCUMENT | {"deployment_id": key}, queued=True)
+    with pytest.raises(AmbiguousName) as caught:
+        present(chain)
+    assert sorted(caught.value.details["addresses"]) == others
+    assert all(key in str(caught.value) for key in others)
+
+
+def test_names_that_cannot_be_read_are_warned_of(chain: Chain) -> None:
+    chain.job(HOST, DOCUMENT | {"deployment_id": "x"}, queued=True)
+    chain.content.clear()
+    outcome = present(chain)
+    assert [done.kind for done in outcome.actions] == ["post"]
+    assert HOST in outcome.warnings[0]
+
+
+def test_a_node_that_lists_no_accounts_is_warned_of(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(_program: str, *, filters: Sequence[dict[str, Any]]) -> list[tuple[str, Account]]:
+        raise Refused("The node refuses getProgramAccounts.")
+
+    monkeypatch.setattr(chain, "get_program_accounts", refuse)
+    outcome = present(chain)
+    assert outcome.changed
+    assert "getProgramAccounts" in outcome.warnings[0]
+
+
+# --- races ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_that_is_over_while_it_is_removed_needs_nothing_more(chain: Chain) -> None:
+    chain.job(address(), queued=True)
+
+    def finish() -> None:
+        chain.queue.clear()
+        chain.job(address(), state=2, result=SUCCESS)
+
+    chain.before_send.append(finish)
+    outcome = absent(chain)
+    assert (outcome.changed, outcome.actions, outcome.failure, chain.sent) == (False, [], None, [])
+    assert outcome.job is not None
+    assert (outcome.job["chain_state"], outcome.job["status"]) == ("done", "completed")
+
+
+def test_a_job_that_somebody_else_removes_needs_nothing_more(chain: Chain) -> None:
+    chain.job(address(), queued=True)
+
+    def remove() -> None:
+        chain.queue.clear()
+        del chain.accounts[address()]
+
+    chain.before_send.append(remove)
+    outcome = absent(chain)
+    assert (outcome.changed, outcome.actions, outcome.failure, chain.sent) == (False, [], None, [])
+
+
+def test_a_removal_that_never_succeeds_ends_with_the_programs_error(chain: Chain) -> None:
+    chain.job(address(), queued=True)
+    attempts = []
+
+    def refuse() -> None:
+        attempts.append(1)
+        chain.before_send.append(refuse)
+        raise refused("MarketInWrongState")
+
+    chain.before_send.append(refuse)
+    outcome = absent(chain)
+    assert isinstance(outcome.failure, ProgramError)
+    assert (outcome.changed, outcome.actions, len(attempts)) == (False, [], 4)
+
+
+def test_a_refusal_that_no_race_explains_is_not_tried_again(chain: Chain) -> None:
+    chain.job(address(), queued=True)
+    chain.failures["delist"] = refused("Unauthorized")
+    outcome = absent(chain)
+    assert isinstance(outcome.failure, ProgramError)
+    assert chain.sent == []
+
+
+def test_an_address_in_use_that_nobody_can_see_ends_after_a_few_looks(chain: Chain) -> None:
+    attempts = []
+
+    def refuse() -> None:
+        attempts.append(1)
+        chain.before_send.append(refuse)
+        raise refused("AccountAlreadyInUse")
+
+    chain.before_send.append(refuse)
+    with pytest.raises(ProgramError):
+        present(chain)
+    assert len(attempts) == 3
+
+
+def test_an_unknown_outcome_is_found_out_by_the_next_run(chain: Chain) -> None:
+    def land_and_fall_silent() -> None:
+        chain.job(address(), queued=True)
+        raise OutcomeUnknown("The node stopped answering.")
+
+    chain.before_send.append(land_and_fall_silent)
+    outcome = present(chain)
+    assert isinstance(outcome.failure, OutcomeUnknown)
+    assert outcome.actions == []
+    again = present(chain)
+    assert (again.changed, again.failure, chain.sent) == (False, None, [])
+
+
+# --- changes --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_longer_timeout_is_an_extension_and_a_shorter_one_a_warning(chain: Chain) -> None:
+    chain.job(address(), running=True)
+    assert [done.kind for done in present(chain, timeout_seconds=7200).actions] == ["extend"]
+    shorter = present(chain, timeout_seconds=60)
+    assert not shorter.changed
+    assert "cannot be shortened" in shorter.warnings[0]
+    assert chain.pinned == []
+
+
+def test_an_extension_is_paid_for(chain: Chain) -> None:
+    chain.job(address(), running=True)
+    chain.fund(nos=PRICE * 3600 - 1, sol=10**10)
+    with pytest.raises(InsufficientFunds, match="extend the job"):
+        present(chain, timeout_seconds=7200)
+    chain.fund(nos=PRICE * 3600, sol=10**10)
+    assert present(chain, timeout_seconds=7200).changed
+
+
+def test_a_replacement_counts_with_the_deposit_that_comes_home(chain: Chain) -> None:
+    chain.job(address(), queued=True)
+    chain.fund(nos=PRICE * (MARKET_TIMEOUT - 3600) - 1, sol=10**10)
+    with pytest.raises(InsufficientFunds):
+        present(chain, document=DOCUMENT | {"deployment_id": "x"})
+    assert chain.sent == []
+    chain.fund(nos=PRICE * (MARKET_TIMEOUT - 3600), sol=10**10)
+    outcome = present(chain, document=DOCUMENT | {"deployment_id": "x"})
+    assert [done.kind for done in outcome.actions] == ["delist", "post"]
+
+
+def test_a_job_that_its_host_gave_up_is_recovered_and_posted_anew(chain: Chain) -> None:
+    chain.job(address(), state=3)
+    outcome = present(chain)
+    assert [(done.kind, done.job) for done in outcome.actions] == [("recover", address()), ("post", address(1))]
+
+
+def test_a_refused_change_changes_nothing(chain: Chain) -> None:
+    chain.job(address(), running=True)
+    with pytest.raises(ChangeRefused, match="definition"):
+        present(chain, document=DOCUMENT | {"deployment_id": "x"}, on_change="fail")
+    assert (chain.sent, chain.pinned) == ([], [])
+
+
+@pytest.mark.parametrize("timeout", [0, -1])
+def test_no_time_at_all_is_an_error_before_anything_is_spent(chain: Chain, timeout: int) -> None:
+    with pytest.raises(InvalidInput, match="timeout"):
+        present(chain, timeout_seconds=timeout)
+    assert (chain.sent, chain.pinned) == ([], [])
+
+
+def test_a_market_that_is_none_is_an_error_before_anything_is_spent(chain: Chain) -> None:
+    with pytest.raises(NotFound, match="no market"):
+        present(chain, market=HOST)
+    assert (chain.sent, chain.pinned) == ([], [])
+
+
+# --- waiting --------------------------------------------------------------------------------------------------------------
+
+SERVICE = DOCUMENT | {"ops": [{"type": "container/run", "id": "one", "args": {"image": "nginx", "expose": 80}}]}
+
+
+def as_time_goes_by(chain: Chain, monkeypatch: pytest.MonkeyPatch, *steps: Callable[[], None]) -> None:
+    """One step with each sleep."""
+    left = list(steps)
+
+    async def sleep(seconds: float) -> None:
+        chain.time += seconds
+        if left:
+            left.pop(0)()
+
+    monkeypatch.setattr(chain, "sleep", sleep)
+
+
+def test_waits_until_it_is_completed(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_time_goes_by(chain, monkeypatch, lambda: None, lambda: chain.run(address()), lambda: chain.job(address(), state=2, result=SUCCESS))
+    outcome = present(chain, wait=Wait("completed", 100, 5))
+    assert outcome.failure is None
+    assert outcome.changed
+    assert outcome.job is not None
+    assert outcome.job["status"] == "completed"
+    assert chain.time == 1_800_000_015.0
+
+
+def test_a_job_that_is_removed_while_it_is_waited_for(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_time_goes_by(chain, monkeypatch, lambda: chain.accounts.pop(address()) and None)
+    outcome = present(chain, wait=Wait("completed", 100, 5))
+    assert isinstance(outcome.failure, JobFailed)
+    assert "was removed" in str(outcome.failure)
+    assert outcome.changed
+
+
+def test_ready_is_more_than_running(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [False, False, True]
+
+    async def ready(url: str) -> bool:
+        assert url.endswith(".node.localhost:8899")
+        return answers.pop(0)
+
+    monkeypatch.setattr(chain, "ready", ready)
+    chain.job(address(), SERVICE, running=True)
+    assert present(chain, document=SERVICE, wait=Wait("ready", 100, 5)).failure is None
+    assert answers == []
+    assert chain.time == 1_800_000_010.0
+
+
+def test_a_service_that_is_over_never_gets_ready(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ready(_url: str) -> bool:
+        return False
+
+    monkeypatch.setattr(chain, "ready", ready)
+    as_time_goes_by(chain, monkeypatch, lambda: chain.run(address()), lambda: chain.job(address(), SERVICE, state=2, result=SUCCESS))
+    outcome = present(chain, document=SERVICE, wait=Wait("ready", 100, 5))
+    assert isinstance(outcome.failure, JobFailed)
+    assert chain.time == 1_800_000_010.0
+
+
+def test_a_node_that_falls_silent_while_waiting_does_not_hide_what_was_posted(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(_key: str) -> Account | None:
+        raise Unreachable("The node is gone.")
+
+    chain.before_send.append(lambda: monkeypatch.setattr(chain, "get_account", silent))
+    outcome = present(chain, wait=Wait("running", 100, 5))
+    assert isinstance(outcome.failure, Unreachable)
+    assert outcome.changed
+    assert [done.kind for done in outcome.actions] == ["post"]
+    assert outcome.job == {"address": address(), "name": "web"}
+
+
+# --- information ----------------------------------------------------------------------------------------------------------
+
+
+def info(chain: Chain, *, name: str | None = None, key: str | None = None, statuses: Sequence[str] = (), include: Any = ()) -> Any:
+    return asyncio.run(service(chain).info(name=name, address=key, statuses=statuses, include=include))
+
+
+def test_no_match_is_an_empty_list(chain: Chain) -> None:
+    assert info(chain) == ([], [])
+    assert info(chain, name="nobody") == ([], [])
+    assert info(chain, key=HOST) == ([], [])
+
+
+def test_jobs_by_status(chain: Chain) -> None:
+    chain.job(address(0), state=2, result=SUCCESS)
+    chain.job(address(1), state=2, result=FAILURE)
+    chain.job(address(2), running=True)
+    jobs, warnings = info(chain, name="web")
+    assert [job["status"] for job in jobs] == ["completed", "failed", "running"]
+    assert [job["address"] for job in info(chain, statuses=["failed"])[0]] == [address(1)]
+    assert warnings == []
+
+
+def test_all_that_may_be_included(chain: Chain) -> None:
+    logs = [{"type": "stdout", "log": "\x1b[31mred\x1b[0m\n"}]
+    result = {"status": "success", "opStates": [{"operationId": "one", "status": "success", "exitCode": 0, "logs": logs}]}
+    chain.job(address(), state=2, result=result)
+    bare = info(chain, key=address())[0][0]
+    assert not {"job_definition", "result", "logs", "cost"} & bare.keys()
+    full = info(chain, key=address(), include=["definition", "result", "logs", "cost"])[0][0]
+    assert full["job_definition"] == DOCUMENT
+    assert full["result"] == result
+    assert full["logs"] == [{"op": "one", "type": "stdout", "text": "red"}]
+    assert full["cost"]["deposit_base_units"] == PRICE * 3600
+
+
+def test_an_account_that_is_no_job_is_refused(chain: Chain) -> None:
+    with pytest.raises(Refused, match="is not a Nosana job"):
+        info(chain, key=OWNER)
+
+
+@pytest.mark.parametrize("document", ["text", [], 7, {"ops": 7}, {"ops": [7]}, {"meta": 7}, {"meta": {"name": 7}}], ids=repr)
+def test_odd_definitions_do_not_hide_the_other_jobs(chain: Chain, document: Any) -> None:
+    chain.job(HOST, document, running=True)
+    chain.job(address(), queued=True)
+    assert len(info(chain, include=["definition"])[0]) == 2
