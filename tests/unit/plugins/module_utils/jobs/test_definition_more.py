@@ -198,7 +198,24 @@ def test_random_damage_is_found_or_harmless() -> None:
         resources=[{"type": "HF", "repo": "r", "target": "/t"}, {"type": "S3", "target": "/t", "buckets": [{"url": "u"}]}],
     ) | {"meta": {"name": "web", "a": [1, "b"]}, "global": {"env": {"X": "y"}}}
     declare(whole, None)
-    wild = [None, True, 0, -1, 1.5, "", "x", "\ud800", [], {}, [[]], {"a": {}}, {"__spread__": 7}, {"type": []}, 10**400, float("nan")]
+    wild: list[Any] = [
+        None,
+        True,
+        0,
+        -1,
+        1.5,
+        "",
+        "x",
+        "\ud800",
+        [],
+        {},
+        [[]],
+        {"a": {}},
+        {"__spread__": 7},
+        {"type": []},
+        10**400,
+        float("nan"),
+    ]
     chance = random.Random(1)
     for place in [place for place in places(whole) if place] * 3:
         for value in chance.sample(wild, 6):

@@ -325,6 +325,16 @@ def test_a_node_that_claims_a_history_for_every_address_is_not_followed_for_ever
         present(chain)
 
 
+def test_a_node_that_claims_any_history_is_not_followed_for_ever(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def claim(_key: str, *, limit: int = 1) -> list[str]:
+        return ["signature"] * limit
+
+    monkeypatch.setattr(chain, "get_signatures_for_address", claim)
+    with pytest.raises(UnexpectedAnswer, match="cannot be true"):
+        present(chain)
+    assert (chain.sent, chain.pinned) == ([], [])
+
+
 def test_removed_and_declared_again_is_posted_again(chain: Chain) -> None:
     present(chain)
     chain.run(address())
@@ -612,7 +622,7 @@ def test_waits_until_it_is_completed(chain: Chain, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_job_that_is_removed_while_it_is_waited_for(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    as_time_goes_by(chain, monkeypatch, lambda: chain.accounts.pop(address()) and None)
+    as_time_goes_by(chain, monkeypatch, lambda: chain.accounts.clear())
     outcome = present(chain, wait=Wait("completed", 100, 5))
     assert isinstance(outcome.failure, JobFailed)
     assert "was removed" in str(outcome.failure)
