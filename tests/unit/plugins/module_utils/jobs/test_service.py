@@ -622,7 +622,7 @@ def test_waits_until_it_is_completed(chain: Chain, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_job_that_is_removed_while_it_is_waited_for(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    as_time_goes_by(chain, monkeypatch, lambda: chain.accounts.clear())
+    as_time_goes_by(chain, monkeypatch, chain.accounts.clear)
     outcome = present(chain, wait=Wait("completed", 100, 5))
     assert isinstance(outcome.failure, JobFailed)
     assert "was removed" in str(outcome.failure)
