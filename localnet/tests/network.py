@@ -16,6 +16,8 @@ from solders.pubkey import Pubkey
 
 from nosana_localnet import idl
 from nosana_localnet.genesis import JOBS_PROGRAM, MARKETS, REWARDS_PROGRAM, derive
+from nosana_localnet.hosts.flow import OpState
+from nosana_localnet.hosts.host import Host
 from nosana_localnet.ipfs import bytes_to_cid, cid_to_bytes
 from nosana_localnet.ledger import NOS_MINT, SYSTEM_PROGRAM, TOKEN_PROGRAM, token_address
 from nosana_localnet.server import Network
@@ -108,3 +110,26 @@ async def until(holds: Callable[[], Any]) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it did not happen in time"
         await asyncio.sleep(0.02)
+
+
+def op_of(network: Network, job: Pubkey, index: int = 0) -> OpState | None:
+    """An op of a job that some host runs at the moment."""
+    for host in network.hosts:
+        if host.current and host.current.job == job and len(host.current.flow.ops) > index:
+            return host.current.flow.ops[index]
+    return None
+
+
+def host_of(network: Network, job: Pubkey) -> Host:
+    """The host that has this job now."""
+    return next(host for host in network.hosts if host.current and host.current.job == job)
+
+
+async def printed(network: Network, job: Pubkey, text: str, index: int = 0) -> None:
+    """Until an op has written something."""
+    await until(lambda: (op := op_of(network, job, index)) and any(text in line["log"] for line in op.logs))
+
+
+async def runs(network: Network, job: Pubkey, index: int = 0) -> None:
+    """Until an op runs."""
+    await until(lambda: (op := op_of(network, job, index)) and op.is_running)

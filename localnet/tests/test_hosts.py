@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
-from network import Poster, batch, definition, until
+from network import Poster, batch, definition, host_of, printed, runs, until
 
 from nosana_localnet.ledger import token_address
 from nosana_localnet.server import DOMAIN, Network, Settings, run
@@ -98,8 +98,7 @@ async def test_the_timeout_ends_a_job_and_an_extension_counts(network: Network, 
 
 async def test_the_owner_ends_a_job_and_gets_the_result_all_the_same(poster: Poster) -> None:
     job = poster.post(batch("import time; print('up', flush=True); time.sleep(600)"))
-    host = next(host for host in poster.network.hosts if host.current and host.current.job == job)
-    await until(lambda: host.current and host.current.flow and any("up" in line["log"] for line in host.current.flow.ops[0].logs))
+    await printed(poster.network, job, "up")
     poster.end(job)
     result = await poster.result(job)
     assert (result["status"], result["opStates"][0]["status"]) == ("stopped", "stopped")
@@ -108,10 +107,9 @@ async def test_the_owner_ends_a_job_and_gets_the_result_all_the_same(poster: Pos
 
 async def test_services_answer_by_their_names_in_any_case_and_through_the_proxy(network: Network, poster: Poster) -> None:
     job = poster.post(definition({"id": "web", "args": {"image": "nginx:alpine", "expose": 80}}))
-    host = next(host for host in network.hosts if host.current and host.current.job == job)
-    await until(lambda: host.current and host.current.flow and host.current.flow.ops[0].running)
+    host = host_of(network, job)
+    await runs(network, job)
     assert host.current is not None
-    assert host.current.flow is not None
     _op, _port, label = next(host.current.flow.services())
     async with ClientSession() as client:
         for name in (label, label.lower()):
@@ -146,10 +144,9 @@ async def test_a_process_that_serves_is_reached_and_nothing_is_left_of_it(networ
     job = poster.post(
         definition({"id": "web", "args": {"image": "python:3.9-slim", "cmd": ["python", "-c", SERVER.format(port=18437)], "expose": 18437}})
     )
-    host = next(host for host in network.hosts if host.current and host.current.job == job)
-    await until(lambda: host.current and host.current.flow and host.current.flow.ops[0].running)
+    host = host_of(network, job)
+    await runs(network, job)
     assert host.current is not None
-    assert host.current.flow is not None
     _op, _port, label = next(host.current.flow.services())
     async with ClientSession() as client:
 
@@ -176,8 +173,8 @@ def command_line(pid: str) -> bytes:
 
 async def test_the_owner_follows_a_job_and_others_only_its_containers_log(network: Network, poster: Poster) -> None:
     job = poster.post(batch("import time; print('first', flush=True); time.sleep(600)"))
-    host = next(host for host in network.hosts if host.current and host.current.job == job)
-    await until(lambda: host.current and host.current.flow and any("first" in line["log"] for line in host.current.flow.ops[0].logs))
+    host = host_of(network, job)
+    await printed(network, job, "first")
     name = {"Host": f"{host.address}.{DOMAIN}"}
     token = f"hello:{poster.key.sign_message(b'hello')}"
     stranger = f"hello:{Poster(network).key.sign_message(b'hello')}"
@@ -198,7 +195,9 @@ async def test_the_owner_follows_a_job_and_others_only_its_containers_log(networ
         assert await first_frame("/log", stranger) == "silence"
         assert await first_frame("/log", "no token") == "3000"
         assert await first_frame("/nowhere", token) == "3003"
-        async with client.get(f"{network.url}/job/{job}/info") as events:
+        async with client.get(f"{network.url}/job/{job}/info") as refused:
+            assert refused.status == 401
+        async with client.get(f"{network.url}/job/{job}/info", headers={"Authorization": token}) as events:
             line = await events.content.readline()
             assert json.loads(line.removeprefix(b"data: "))["operations"]["all"] == {"one": "running"}
         async with client.get(f"{network.url}/node/info") as answer:

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from . import __version__, genesis, ipfs, markets
 from .hosts.api import HostFront
 from .hosts.container import ContainerRunner
 from .hosts.host import Host
+from .hosts.logistics import Patience
 from .hosts.process import ProcessRunner
 from .hosts.runner import Fallback, Runner
 from .ledger import SLOT_SECONDS, Ledger
@@ -48,6 +49,9 @@ class Settings:
     port: int = 8899
     runner: str = "auto"
     hosts: Mapping[str, int] | None = None
+    outside: bool = False
+    """Whether containers may reach the world."""
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True)
@@ -84,12 +88,12 @@ class Network:
         self.ledger.settle()
 
 
-async def choose_runner(name: str) -> Runner:
+async def choose_runner(name: str, *, outside: bool = False) -> Runner:
     """By name; "auto" takes containers where an engine works, and processes for images that cannot be had."""
     if name == "process":
         return ProcessRunner()
     for engine in ENGINES if name == "auto" else (name,):
-        found = await ContainerRunner.working(engine)
+        found = await ContainerRunner.working(engine, outside=outside)
         if found is not None:
             return Fallback(found, ProcessRunner()) if name == "auto" else found
     if name != "auto":
@@ -107,16 +111,25 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
         raise Unusable(f"There is no market {unknown[0]}; the markets are {', '.join(by_slug)}.")
     ledger, store = Ledger(), ipfs.Store()
     genesis.begin(ledger)
-    runner = await choose_runner(settings.runner)
+    runner = await choose_runner(settings.runner, outside=settings.outside)
+    # The port has to be known before hosts can name their services, so the routes come first and the front is filled in.
+    front: list[HostFront] = []
     hosts = [
-        Host(ledger, store, by_slug[slug], runner, key=_host_key(slug, number), domain=DOMAIN)
+        Host(
+            ledger,
+            store,
+            by_slug[slug],
+            runner,
+            key=_host_key(slug, number),
+            domain=DOMAIN,
+            public_name=lambda label: f"{label}.{DOMAIN}:{front[0].port}",
+            patience=settings.patience,
+        )
         for slug, count in wanted.items()
         for number in range(count)
     ]
     app = web.Application(client_max_size=ipfs.MAX_CONTENT_BYTES)
     web_runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
-    # The port has to be known before the hosts answer under it, so the routes come first and the front is filled in.
-    front: list[HostFront] = []
     app.middlewares.append(_by_name(front))
     add_rpc(app, ledger)
     app.add_routes([*ipfs.routes(store), *markets.routes(ledger), *_control_routes(ledger, hosts, runner)])
@@ -138,6 +151,7 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
             ticking.cancel()
             await asyncio.gather(*(host.close() for host in hosts))
             await front[0].close()
+            await runner.close()
     finally:
         await web_runner.cleanup()
 
@@ -227,4 +241,33 @@ def _control_routes(ledger: Ledger, hosts: list[Host], runner: Runner) -> list[w
         ledger.warp(amount(await body(request), "seconds", 10**9))
         return web.json_response({"slot": ledger.slot, "unix_time": ledger.unix_time})
 
-    return [web.post("/faucet", faucet), web.get("/localnet/status", status), web.post("/localnet/warp", warp)]
+    async def act_on_host(request: web.Request) -> web.Response:
+        host = next((host for host in hosts if str(host.address) == request.match_info["host"]), None)
+        if host is None:
+            raise web.HTTPNotFound(text="There is no host with this address; GET /localnet/status lists them.\n")
+        acts: dict[str, Callable[[], Awaitable[None]]] = {
+            "crash": host.crash,
+            "shut-down": host.shut_down,
+            "quit": host.leave,
+            "break": host.break_down,
+            "start": _now(host.start),
+        }
+        act = acts.get(str((await body(request)).get("do")))
+        if act is None:
+            raise web.HTTPBadRequest(text=f"do has to be one of {', '.join(acts)}.\n")
+        await act()
+        return web.json_response({"address": str(host.address), "state": host.state})
+
+    return [
+        web.post("/faucet", faucet),
+        web.get("/localnet/status", status),
+        web.post("/localnet/warp", warp),
+        web.post("/localnet/hosts/{host}", act_on_host),
+    ]
+
+
+def _now(act: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+    async def run_it() -> None:
+        act()
+
+    return run_it

@@ -1,94 +1,226 @@
-"""Runs ops in containers of podman or docker: isolated, bounded, and removed for sure."""
+"""Runs ops in containers of podman or docker: cut off from the outside, bounded, and removed for sure."""
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+import os
 import shutil
+import sys
+import tempfile
 from collections.abc import Sequence
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from .process import GRACE_SECONDS, forward
 from .runner import Log, OpSpec, RunnerError, Running
 
 PULL_SECONDS: Final = 900.0
-LIMITS: Final = ("--memory", "8g", "--pids-limit", "1024", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
+COMMAND_SECONDS: Final = 60.0
+LIMITS: Final = (
+    *("--memory", "8g", "--pids-limit", "1024", "--shm-size", "4g"),
+    *("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"),
+    *("--security-opt", "no-new-privileges"),
+)
+LABEL: Final = "org.nosana.localnet"
+_ENGINE_READS: Final = ("LD_", "PODMAN", "DOCKER", "CONTAINER", "REGISTRY", "XDG_", "TMP", "HTTP", "http", "no_proxy", "NO_PROXY", "GO")
 
 
 class ContainerRunner:
-    """One engine by its command line, which podman and docker share."""
+    """One engine by its command line, which podman and docker share.
 
-    def __init__(self, engine: str):
+    The ops of a job share a network that leads nowhere else, unless ``outside`` lets them reach the world. A rootless engine cannot
+    reach into such a network, so ops that expose ports get one with a way out there, and their log says so.
+    """
+
+    def __init__(self, engine: str, *, outside: bool = False, reachable: bool = True):
         self.name = engine
+        self._outside = outside
+        self._reachable = reachable
+        self._label = f"{LABEL}={os.getpid()}-{_started(os.getpid())}"
+        self._networks: dict[str, bool] = {}
+        self._addresses: dict[str, dict[str, str]] = {}
+        self._volumes: dict[str, set[str]] = {}
 
     @classmethod
-    async def working(cls, engine: str) -> ContainerRunner | None:
-        """The runner, if that engine is installed and answers."""
+    async def working(cls, engine: str, *, outside: bool = False) -> ContainerRunner | None:
+        """The runner, if that engine is installed and answers. What a killed network has left behind is removed."""
         if shutil.which(engine) is None:
             return None
         code, _out, _error = await _run([engine, "info"], seconds=20)
-        return cls(engine) if code == 0 else None
+        if code != 0:
+            return None
+        runner = cls(engine, outside=outside, reachable=sys.platform == "linux" and (engine == "docker" or os.geteuid() == 0))
+        await runner._sweep()
+        return runner
 
     async def start(self, op: OpSpec, log: Log) -> Running:
-        code, _out, _error = await _run([self.name, "image", "inspect", op.image], seconds=20)
-        if code != 0:
-            code, _out, error = await _run([self.name, "pull", "-q", op.image], seconds=PULL_SECONDS)
-            if code != 0:
-                raise RunnerError("image-pull", f"The image {op.image} could not be pulled: {_last_line(error)}", 404)
-        command = [self.name, "run", "--detach", "--name", op.name, "--security-opt", "no-new-privileges", *LIMITS]
-        if not op.ports:
-            command += ["--network", "none"]
-        for port in op.ports:
+        await self._pull(op)
+        network, published = await self._network(op)
+        command = [
+            self.name,
+            "run",
+            "--detach",
+            "--pull",
+            "never",
+            "--name",
+            op.name,
+            "--label",
+            self._label,
+            *LIMITS,
+            "--network",
+            network,
+        ]
+        for alias in (op.name, *op.aliases):
+            command += ["--network-alias", alias]
+        for name, address in self._addresses.get(op.job, {}).items():
+            command += ["--add-host", f"{name}:{address}"]
+        for port in op.ports if published else ():
             command += ["--publish", f"127.0.0.1::{port}"]
-        for key, value in op.env.items():
-            command += ["--env", f"{key}={value}"]
-        for place, directory in op.volumes.items():
-            command += ["--volume", f"{directory}:{place}"]
+        for place, name in op.volumes.items():
+            command += ["--volume", f"{await self._volume(op.job, name)}:{place}"]
         if op.work_dir:
             command += ["--workdir", op.work_dir]
         words = ["/bin/sh", "-c", op.command] if isinstance(op.command, str) else list(op.command or [])
         if op.entrypoint:
             command += ["--entrypoint", op.entrypoint[0]]
             words = [*op.entrypoint[1:], *words]
-        code, _out, error = await _run([*command, op.image, *words], seconds=60)
+        # Values go by the engine's own environment where they do not change the engine: a command line can be read by everybody.
+        silent = {key: value for key, value in op.env.items() if key not in os.environ and not key.startswith(_ENGINE_READS)}
+        for key, value in op.env.items():
+            command += ["--env", key if key in silent else f"{key}={value}"]
+        code, _out, error = await _run([*command, op.image, *words], seconds=COMMAND_SECONDS, env=os.environ | silent)
         if code != 0:
-            await _run([self.name, "rm", "--force", op.name], seconds=20)
+            await _run([self.name, "rm", "--force", "--volumes", op.name], seconds=COMMAND_SECONDS)
             raise RunnerError("container-start", f"The container could not be started: {_last_line(error)}", 500)
-        return await Container.follow(self.name, op, log)
+        container = await Container.follow(self.name, op, log, network, published=published)
+        if container.address:
+            self._addresses.setdefault(op.job, {}).update(dict.fromkeys((op.name, *op.aliases), container.address))
+        if published and not self._outside:
+            log("nodeerr", f"{self.name} runs without root here, so this container can reach the outside.\n")
+        return container
+
+    async def tidy(self, job: str) -> None:
+        self._addresses.pop(job, None)
+        if job in self._networks:
+            del self._networks[job]
+            await _run([self.name, "network", "rm", "--force", _network_name(job)], seconds=COMMAND_SECONDS)
+        for volume in self._volumes.pop(job, ()):
+            await _run([self.name, "volume", "rm", "--force", volume], seconds=COMMAND_SECONDS)
+
+    async def close(self) -> None:
+        await self._remove(self._label)
+        for job in {*self._networks, *self._volumes}:
+            await self.tidy(job)
+
+    async def _pull(self, op: OpSpec) -> None:
+        code, _out, _error = await _run([self.name, "image", "inspect", op.image], seconds=COMMAND_SECONDS)
+        if code == 0:
+            return
+        with contextlib.ExitStack() as stack:
+            env = dict(os.environ)
+            if op.login:
+                directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nosana-login-")))
+                server = op.login.get("server") or "docker.io"
+                env |= {"DOCKER_CONFIG": str(directory), "REGISTRY_AUTH_FILE": str(directory / "config.json")}
+                command = [self.name, "login", "--username", op.login.get("username", ""), "--password-stdin", server]
+                code, _out, error = await _run(command, seconds=COMMAND_SECONDS, env=env, given=op.login.get("password", ""))
+                if code != 0:
+                    raise RunnerError("image-pull", f"The registry {server} refused the login: {_last_line(error)}", 401)
+            code, _out, error = await _run([self.name, "pull", "--quiet", op.image], seconds=PULL_SECONDS, env=env)
+        if code != 0:
+            raise RunnerError("image-pull", f"The image {op.image} could not be pulled: {_last_line(error)}", 404)
+
+    async def _network(self, op: OpSpec) -> tuple[str, bool]:
+        """The job's network, made when its first op starts; and whether ports have to be published to be reached."""
+        published = bool(op.ports) and (self._outside or not self._reachable)
+        inner = not self._outside and self._reachable
+        if op.job not in self._networks:
+            kind = ["--internal"] if inner else []
+            command = [self.name, "network", "create", "--label", self._label, *kind, _network_name(op.job)]
+            code, _out, error = await _run(command, seconds=COMMAND_SECONDS)
+            if code != 0:
+                raise RunnerError("network-create", f"No network could be made for the job: {_last_line(error)}", 500)
+            self._networks[op.job] = inner
+        return _network_name(op.job), published
+
+    async def _volume(self, job: str, name: str) -> str:
+        volume = f"{job}-{''.join(letter if letter.isalnum() else '_' for letter in name)}"
+        if volume not in self._volumes.setdefault(job, set()):
+            await _run([self.name, "volume", "create", "--label", self._label, volume], seconds=COMMAND_SECONDS)
+            self._volumes[job].add(volume)
+        return volume
+
+    async def _sweep(self) -> None:
+        """What networks that do not run any more have left."""
+        for kind in ("container", "network", "volume"):
+            command = [self.name, kind, "ls", "--filter", f"label={LABEL}", "--format", "{{.Labels}}"]
+            _code, out, _error = await _run([*command, *(["--all"] if kind == "container" else [])], seconds=COMMAND_SECONDS)
+            for text in {part.rstrip("]") for line in out.splitlines() for part in line.replace(",", " ").replace(":", "=").split()}:
+                _, found, value = text.partition(f"{LABEL}=")
+                pid, _, started = value.partition("-")
+                if found and pid.isdigit() and _started(int(pid)) != started:
+                    await self._remove(f"{LABEL}={value}")
+
+    async def _remove(self, label: str) -> None:
+        for kind, remove in (("container", ["rm", "--force", "--volumes"]), ("network", ["network", "rm"]), ("volume", ["volume", "rm"])):
+            everything = ["--all"] if kind == "container" else []
+            command = [self.name, kind, "ls", "--quiet", "--filter", f"label={label}", *everything]
+            _code, out, _error = await _run(command, seconds=COMMAND_SECONDS)
+            if out.split():
+                await _run([self.name, *remove, *out.split()], seconds=COMMAND_SECONDS)
 
 
 class Container:
     """A container whose log is followed until it ends."""
 
-    def __init__(self, engine: str, op: OpSpec, ports: dict[int, int], follower: asyncio.Task[None]):
+    def __init__(self, engine: str, op: OpSpec, address: str, ports: dict[int, tuple[str, int]], follower: asyncio.Task[None]):
         self._engine = engine
         self._name = op.name
         self._follower = follower
+        self._last: dict[str, Any] | None = None
+        self.address = address
+        self.host = op.name
         self.ports = ports
         self.how = f"Run in a {engine} container of the image {op.image}."
 
     @classmethod
-    async def follow(cls, engine: str, op: OpSpec, log: Log) -> Container:
+    async def follow(cls, engine: str, op: OpSpec, log: Log, network: str, *, published: bool) -> Container:
+        form = f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}'
+        _code, out, _error = await _run([engine, "inspect", "--format", form, op.name], seconds=COMMAND_SECONDS)
+        address = out.strip()
         ports = {}
         for port in op.ports:
-            _code, out, _error = await _run([engine, "port", op.name, f"{port}/tcp"], seconds=20)
-            ports[port] = int(out.strip().splitlines()[0].rpartition(":")[2]) if out.strip() else port
-        return cls(engine, op, ports, asyncio.create_task(_follow(engine, op.name, log)))
+            ports[port] = (address, port)
+            if published:
+                _code, out, _error = await _run([engine, "port", op.name, f"{port}/tcp"], seconds=COMMAND_SECONDS)
+                ports[port] = ("127.0.0.1", int(out.strip().splitlines()[0].rpartition(":")[2]) if out.strip() else port)
+        return cls(engine, op, address, ports, asyncio.create_task(_follow(engine, op.name, log)))
 
     async def wait(self) -> int:
         _code, out, _error = await _run([self._engine, "wait", self._name], seconds=None)
         await self._remove()
-        return int(out.strip() or 1)
+        text = out.strip()
+        return int(text) if text.isdigit() else 137
 
     async def stop(self) -> None:
-        await _run([self._engine, "stop", "--time", str(int(GRACE_SECONDS)), self._name], seconds=30)
-        await self._remove()
+        await _run([self._engine, "stop", "--time", str(int(GRACE_SECONDS)), self._name], seconds=COMMAND_SECONDS)
+
+    async def state(self) -> dict[str, Any] | None:
+        return self._last
 
     async def _remove(self) -> None:
         await asyncio.wait([self._follower], timeout=GRACE_SECONDS)
         self._follower.cancel()
-        await _run([self._engine, "rm", "--force", self._name], seconds=30)
+        _code, out, _error = await _run([self._engine, "inspect", "--format", "{{json .State}}", self._name], seconds=COMMAND_SECONDS)
+        with contextlib.suppress(ValueError):
+            state = json.loads(out)
+            wanted = ("Status", "Running", "Paused", "Restarting", "OOMKilled", "Dead", "ExitCode", "Error", "StartedAt", "FinishedAt")
+            self._last = {key: state[key] for key in wanted if key in state}
+        await _run([self._engine, "rm", "--force", "--volumes", self._name], seconds=COMMAND_SECONDS)
 
 
 async def _follow(engine: str, name: str, log: Log) -> None:
@@ -104,13 +236,15 @@ async def _follow(engine: str, name: str, log: Log) -> None:
         await child.wait()
 
 
-async def _run(command: Sequence[str], *, seconds: float | None) -> tuple[int, str, str]:
+async def _run(
+    command: Sequence[str], *, seconds: float | None, env: dict[str, str] | None = None, given: str = ""
+) -> tuple[int, str, str]:
     """Exit code, output and errors of a command that has to end in time."""
     child = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *command, env=env, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     try:
-        out, error = await asyncio.wait_for(child.communicate(), seconds)
+        out, error = await asyncio.wait_for(child.communicate(given.encode()), seconds)
     except BaseException as stopped:
         child.kill()
         await child.wait()
@@ -118,6 +252,28 @@ async def _run(command: Sequence[str], *, seconds: float | None) -> tuple[int, s
             return 124, "", f"{command[0]} did not answer in {seconds:g} s"
         raise
     return child.returncode or 0, out.decode("utf-8", "replace"), error.decode("utf-8", "replace")
+
+
+def _network_name(job: str) -> str:
+    return f"nosana-{job}"
+
+
+def _started(pid: int) -> str:
+    """When a process began, so that a number that was given again is told apart; empty where there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return "" if not _alive(pid) else "0"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _last_line(text: str) -> str:

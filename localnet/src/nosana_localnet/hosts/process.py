@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import html
 import os
+import re
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -24,11 +27,18 @@ SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 GRACE_SECONDS: Final = 2.0
 _READ_BYTES: Final = 16_384
 
+Tell = Callable[[str], None]
+"""Takes a line for the reaper."""
+
 
 class ProcessRunner:
     """No isolation: for jobs that one trusts, which on one's own machine are one's own."""
 
     name = "process"
+
+    def __init__(self) -> None:
+        self._reaper: asyncio.subprocess.Process | None = None
+        self._volumes: dict[str, Path] = {}
 
     async def start(self, op: OpSpec, log: Log) -> Running:
         home = Path(tempfile.mkdtemp(prefix="nosana-op-"))
@@ -37,10 +47,46 @@ class ProcessRunner:
             if program is None:
                 shutil.rmtree(home, ignore_errors=True)
                 return await self._stand_in(op)
-            return await Process.start(op, program, home, log)
+            return await Process.start(op, program, home, log, self._volume_env(op), await self._watch())
         except BaseException:
             shutil.rmtree(home, ignore_errors=True)
             raise
+
+    async def tidy(self, job: str) -> None:
+        volumes = self._volumes.pop(job, None)
+        if volumes is not None:
+            await asyncio.to_thread(shutil.rmtree, volumes, ignore_errors=True)
+
+    async def close(self) -> None:
+        for job in list(self._volumes):
+            await self.tidy(job)
+        if self._reaper is not None and self._reaper.stdin is not None:
+            self._reaper.stdin.close()
+            await self._reaper.wait()
+
+    async def _watch(self) -> Tell:
+        """What tells the reaper of process groups."""
+        if self._reaper is None:
+            self._reaper = await asyncio.create_subprocess_exec(
+                sys.executable, "-I", str(Path(__file__).with_name("reaper.py")), stdin=asyncio.subprocess.PIPE, start_new_session=True
+            )
+        pipe = self._reaper.stdin
+
+        def tell(line: str) -> None:
+            if pipe is not None and not pipe.is_closing():
+                pipe.write(line.encode() + b"\n")
+
+        return tell
+
+    def _volume_env(self, op: OpSpec) -> dict[str, str]:
+        """A process has no mounts: it finds the directory of a volume in NOSANA_VOLUME_<NAME>."""
+        env = {}
+        for name in op.volumes.values():
+            root = self._volumes.setdefault(op.job, Path(tempfile.mkdtemp(prefix="nosana-volumes-")))
+            place = root / hashlib.sha256(name.encode()).hexdigest()[:16]
+            place.mkdir(exist_ok=True)
+            env["NOSANA_VOLUME_" + re.sub(r"\W", "_", name).upper()] = str(place)
+        return env
 
     @staticmethod
     def _program(op: OpSpec, home: Path) -> list[str] | None:
@@ -69,18 +115,28 @@ class ProcessRunner:
 class Process:
     """A child in a session of its own, so that it can be ended with everything that it started."""
 
-    def __init__(self, child: asyncio.subprocess.Process, op: OpSpec, home: Path, readers: list[asyncio.Task[None]]):
+    host = "127.0.0.1"
+
+    def __init__(self, child: asyncio.subprocess.Process, op: OpSpec, home: Path, readers: list[asyncio.Task[None]], tell: Tell):
         self._child = child
-        self._op = op
         self._home = home
         self._readers = readers
+        self._tell = tell
         self.how = f"Run as a plain process (pid {child.pid}), not in a container; the image {op.image} was not used."
-        self.ports = {port: port for port in op.ports}
+        if op.volumes:
+            self.how += " A process has no mounts: volumes are directories named by NOSANA_VOLUME_<NAME>."
+        self.ports = {port: (self.host, port) for port in op.ports}
 
     @classmethod
-    async def start(cls, op: OpSpec, program: list[str], home: Path, log: Log) -> Process:
+    async def start(cls, op: OpSpec, program: list[str], home: Path, log: Log, volumes: dict[str, str], tell: Tell) -> Process:
+        for port in op.ports:
+            if _in_use(port):
+                words = (
+                    f"Port {port} is taken on this machine, and a plain process has no port of its own: use containers, or another port."
+                )
+                raise RunnerError("container-start", words, 500)
         # Nothing of this process's own environment: it may hold the keys of whoever runs the network.
-        env = {"PATH": f"{home / '.bin'}:{SYSTEM_PATH}", "HOME": str(home), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", **op.env}
+        env = {"PATH": f"{home / '.bin'}:{SYSTEM_PATH}", "HOME": str(home), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", **op.env, **volumes}
         try:
             child = await asyncio.create_subprocess_exec(
                 *program,
@@ -91,14 +147,18 @@ class Process:
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
             )
-        except OSError as error:
-            raise RunnerError("container-start", f"{program[0]} could not be started: {error.strerror}.") from None
+        except (OSError, ValueError) as error:
+            raise RunnerError("container-start", f"{program[0]} could not be started: {error}.", 500) from None
+        tell(f"+{child.pid} {home}")
         readers = [
             asyncio.create_task(forward(stream, kind, log))
             for stream, kind in ((child.stdout, "stdout"), (child.stderr, "stderr"))
             if stream is not None
         ]
-        return cls(child, op, home, readers)
+        return cls(child, op, home, readers, tell)
+
+    async def state(self) -> dict[str, Any] | None:
+        return None
 
     async def wait(self) -> int:
         code = await self._child.wait()
@@ -118,6 +178,7 @@ class Process:
         self._signal(signal.SIGKILL)  # whatever it left behind in its session
         await asyncio.gather(*self._readers, return_exceptions=True)
         shutil.rmtree(self._home, ignore_errors=True)
+        self._tell(f"-{self._child.pid}")
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -127,7 +188,9 @@ class Process:
 class StandIn:
     """A page that says that it is one."""
 
-    def __init__(self, op: OpSpec, runners: list[web.AppRunner], ports: dict[int, int]):
+    host = "127.0.0.1"
+
+    def __init__(self, op: OpSpec, runners: list[web.AppRunner], ports: dict[int, tuple[str, int]]):
         self._runners = runners
         self._ended = asyncio.Event()
         self.ports = ports
@@ -135,7 +198,8 @@ class StandIn:
 
     @classmethod
     async def start(cls, op: OpSpec) -> StandIn:
-        runners, ports = [], {}
+        runners: list[web.AppRunner] = []
+        ports: dict[int, tuple[str, int]] = {}
         for port in op.ports:
             app = web.Application()
             app.router.add_route("*", "/{path:.*}", _page(op, port))
@@ -144,7 +208,7 @@ class StandIn:
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
             runners.append(runner)
-            ports[port] = runner.addresses[0][1]
+            ports[port] = (cls.host, runner.addresses[0][1])
         return cls(op, runners, ports)
 
     async def wait(self) -> int:
@@ -155,6 +219,23 @@ class StandIn:
         for runner in self._runners:
             await runner.cleanup()
         self._ended.set()
+
+    async def state(self) -> dict[str, Any] | None:
+        return None
+
+
+def _in_use(port: int) -> bool:
+    if not 0 < port < 65_536:
+        return False
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except PermissionError:
+            return False
+        except OSError:
+            return True
+    return False
 
 
 def _page(op: OpSpec, port: int) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 Log = Callable[[str, str], None]
 """Takes the stream (stdout, stderr or nodeerr) and a piece of text."""
@@ -24,7 +23,7 @@ class RunnerError(Exception):
 
 @dataclass(frozen=True)
 class OpSpec:
-    """One op, ready to run: variables merged, ports plain numbers, volumes as directories on this machine by their mount point."""
+    """One op, ready to run: variables merged, literals filled in, ports plain numbers, volumes by mount point → name."""
 
     job: str
     index: int
@@ -35,7 +34,10 @@ class OpSpec:
     env: dict[str, str]
     work_dir: str | None
     ports: list[int]
-    volumes: dict[str, Path] = field(default_factory=dict)
+    aliases: list[str] = field(default_factory=list)
+    volumes: dict[str, str] = field(default_factory=dict)
+    login: dict[str, str] = field(default_factory=dict, repr=False)
+    """For a private registry: server, username, password."""
 
     @property
     def name(self) -> str:
@@ -51,14 +53,21 @@ class Running(Protocol):
         """One sentence: what was really started."""
 
     @property
-    def ports(self) -> dict[int, int]:
-        """Exposed port → port on this machine's loopback."""
+    def host(self) -> str:
+        """The name under which the job's other ops reach it."""
+
+    @property
+    def ports(self) -> dict[int, tuple[str, int]]:
+        """Exposed port → where this process reaches it: host and port."""
 
     async def wait(self) -> int:
-        """The exit code, when it has ended."""
+        """The exit code, when it has ended; nothing of it is left then."""
 
     async def stop(self) -> None:
-        """Ends it, by force if need be; nothing of it is left."""
+        """Ends it, by force if need be."""
+
+    async def state(self) -> dict[str, Any] | None:
+        """The engine's view of it when it had ended, in docker's words; None where there is none."""
 
 
 class Runner(Protocol):
@@ -70,6 +79,12 @@ class Runner(Protocol):
 
     async def start(self, op: OpSpec, log: Log) -> Running:
         """Starts an op; RunnerError when it cannot."""
+
+    async def tidy(self, job: str) -> None:
+        """Removes what a job's ops shared: volumes, network. Called once, when the job is over."""
+
+    async def close(self) -> None:
+        """The network ends: nothing of any job is left."""
 
 
 class Fallback:
@@ -89,3 +104,11 @@ class Fallback:
         except RunnerError as error:
             log("nodeerr", f"{error} Using a {self._second.name} instead.\n")
             return await self._second.start(op, log)
+
+    async def tidy(self, job: str) -> None:
+        await self._first.tidy(job)
+        await self._second.tidy(job)
+
+    async def close(self) -> None:
+        await self._first.close()
+        await self._second.close()
