@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -39,6 +39,10 @@ class Store:
 
     def get(self, cid: str) -> bytes | None:
         return self._content.get(cid)
+
+    def everything(self) -> Mapping[str, bytes]:
+        """All content by its CID."""
+        return self._content
 
 
 def cid_of(content: bytes) -> str:

@@ -233,11 +233,12 @@ class Flow:
         op = self._of(group, op_id)
         if op.phase == "stopped":
             return
-        op.phase = "stopping"
+        op.phase, task = "stopping", op.task
         await self._stop_op(op, "stopped")
-        op.phase = "stopped"
-        if op.end_ms is None:
-            self._end(op, "stopped", op.exit_code)
+        if op.task is task:  # nobody has started it again meanwhile
+            op.phase = "stopped"
+            if op.end_ms is None:
+                self._end(op, "stopped", op.exit_code)
 
     async def restart_op(self, group: str, op_id: str) -> None:
         op = self._of(group, op_id)
@@ -246,7 +247,6 @@ class Flow:
         self._holds += 1
         try:
             await self._stop_op(op, "restart")
-            self._reset(op)
             self._launch(op)
         finally:
             self._holds -= 1
@@ -332,6 +332,8 @@ class Flow:
         return [other for other in self.ops if other.id in op.depends_on and other.group == op.group]
 
     def _launch(self, op: OpState) -> None:
+        if op.task is not None:  # it has run before
+            self._reset(op)
         op.phase = "starting"
         op.task = asyncio.create_task(self._run_op(op))
         self._wake.set()
@@ -410,16 +412,17 @@ class Flow:
             await asyncio.sleep(CONTINUOUS_SECONDS if told else HEALTH_SECONDS)
 
     async def _stop_op(self, op: OpState, reason: StopReason) -> None:
-        if op.task is None or op.task.done():
+        task = op.task  # the plan may start it anew as soon as this one has ended
+        if task is None or task.done():
             return
         op.reason = reason
         if op.running is not None:
             await op.running.stop()
         with contextlib.suppress(Exception):
-            await asyncio.shield(op.task)
+            await asyncio.shield(task)
 
     def _reset(self, op: OpState) -> None:
-        op.status, op.phase, op.reason, op.running = "init", "restarting", None, None
+        op.status, op.reason, op.running = "init", None, None
         op.start_ms = op.end_ms = op.exit_code = op.results = op.engine_state = None
         op.errors, op.healthy = [], {}
 
