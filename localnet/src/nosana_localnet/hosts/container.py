@@ -170,6 +170,8 @@ class ContainerRunner:
             everything = ["--all"] if kind == "container" else []
             command = [self.name, kind, "ls", "--quiet", "--filter", f"label={label}", *everything]
             _code, out, _error = await _run(command, seconds=COMMAND_SECONDS)
+            if out.split() and kind == "container":
+                await _run([self.name, "kill", *out.split()], seconds=COMMAND_SECONDS)
             if out.split():
                 await _run([self.name, *remove, *out.split()], seconds=COMMAND_SECONDS)
 
