@@ -44,8 +44,10 @@ class Poster:
     def __post_init__(self) -> None:
         self.network.fund(self.key.pubkey())
 
-    def post(self, document: dict[str, Any], *, timeout: int = 600, market: Pubkey = MARKET) -> Pubkey:
-        job, run = Keypair(), Keypair()
+    def post(
+        self, document: dict[str, Any], *, timeout: int = 600, market: Pubkey = MARKET, keys: tuple[Keypair, Keypair] | None = None
+    ) -> Pubkey:
+        job, run = keys or (Keypair(), Keypair())
         accounts = self._accounts(market) | {"job": job.pubkey(), "run": run.pubkey()}
         cid = self.network.store.add_json(document)
         instruction = idl.instruction("list", JOBS_PROGRAM, accounts, {"ipfs_job": cid_to_bytes(cid), "timeout": timeout})
@@ -83,19 +85,23 @@ class Poster:
         return document
 
     def _accounts(self, market: Pubkey) -> dict[str, Pubkey]:
-        owner = self.key.pubkey()
-        return {
-            "market": market,
-            "vault": derive(JOBS_PROGRAM, bytes(market), bytes(NOS_MINT))[0],
-            "user": token_address(owner),
-            "payer": owner,
-            "authority": owner,
-            "rewards_reflection": derive(REWARDS_PROGRAM, b"reflection")[0],
-            "rewards_vault": derive(REWARDS_PROGRAM, bytes(NOS_MINT))[0],
-            "rewards_program": REWARDS_PROGRAM,
-            "token_program": TOKEN_PROGRAM,
-            "system_program": SYSTEM_PROGRAM,
-        }
+        return poster_accounts(self.key.pubkey(), market)
+
+
+def poster_accounts(owner: Pubkey, market: Pubkey) -> dict[str, Pubkey]:
+    """The accounts of an owner's instructions, without job and run."""
+    return {
+        "market": market,
+        "vault": derive(JOBS_PROGRAM, bytes(market), bytes(NOS_MINT))[0],
+        "user": token_address(owner),
+        "payer": owner,
+        "authority": owner,
+        "rewards_reflection": derive(REWARDS_PROGRAM, b"reflection")[0],
+        "rewards_vault": derive(REWARDS_PROGRAM, bytes(NOS_MINT))[0],
+        "rewards_program": REWARDS_PROGRAM,
+        "token_program": TOKEN_PROGRAM,
+        "system_program": SYSTEM_PROGRAM,
+    }
 
 
 def run_of(data: bytes, job: Pubkey) -> dict[str, Any] | None:

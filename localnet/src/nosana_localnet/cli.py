@@ -13,20 +13,22 @@ import signal
 import sys
 import tempfile
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from . import __version__, genesis
-from .server import DEFAULT_HOSTS, WALLET_NOS, WALLET_SOL, Network, Settings, Unusable, read_wallet, run
+from .server import DEFAULT_HOSTS, DEFAULT_SEED, WALLET_NOS, WALLET_SOL, Network, Settings, Unusable, read_wallet, run, seeded_key
 
 COMMAND_NOT_FOUND: Final = 127
+HOST_ACTS: Final = ("crash", "shut-down", "quit", "break", "start")
 
 DESCRIPTION = """\
 A Nosana network in one process, for trying and testing: a Solana ledger with the jobs program, JSON-RPC and PubSub,
 IPFS, the market list, hosts that run jobs, and a faucet, all on one port of 127.0.0.1. Nothing leaves this machine,
-nothing costs anything, and nothing is kept when it ends.
+nothing costs anything, and nothing is kept when it ends, unless --state names a directory for it.
 """
 
 EXAMPLES = """\
@@ -37,6 +39,10 @@ examples:
       start it on a free port, run the command with the NOSANA_* variables and a funded wallet, end with the command's exit code
   nosana-localnet start --hosts nvidia-3060=2,nvidia-4090=1 --runner process
       two hosts in one market and one in another, jobs as plain processes
+  nosana-localnet start --state ~/.local/share/nosana-localnet
+      what happened is there again at the next start, even after a kill -9
+  nosana-localnet host ADDRESS crash
+      a host is gone from one moment to the next; start brings it back
   nosana-localnet faucet 9C6hybhQ6Aycep9jaUnP6uL9ZYvDjUp1aSkFWPUFJtpj --sol 1 --nos 100
       money for a wallet of the network that runs
 """
@@ -50,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return asyncio.run(start(options))
         if options.command == "run":
             return asyncio.run(run_command(options))
-        return faucet(options)
+        return ASKS[options.command](options)
     except Unusable as error:
         print(f"nosana-localnet: {error}", file=sys.stderr)
         return 1
@@ -77,7 +83,42 @@ def parser() -> argparse.ArgumentParser:
     defaults = ",".join(f"{slug}={count}" for slug, count in DEFAULT_HOSTS.items())
     slugs = ", ".join(market.slug for market in genesis.MARKETS)
     network.add_argument(
-        "--hosts", type=_hosts, metavar="MARKET=N,…", help=f"how many hosts wait in which market (default {defaults}; markets: {slugs})"
+        "--hosts", type=hosts_of, metavar="MARKET=N,…", help=f"how many hosts wait in which market (default {defaults}; markets: {slugs})"
+    )
+
+    network.add_argument(
+        "--allow-network", action="store_true", help="let containers reach the outside; otherwise they reach each other only"
+    )
+    network.add_argument(
+        "--bind", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default %(default)s: this machine only)"
+    )
+    network.add_argument(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help="keep the state in this directory and go on from there at the next start; survives kill -9",
+    )
+    network.add_argument("--restore", type=Path, metavar="FILE", help="begin with a snapshot that `nosana-localnet snapshot` wrote")
+    network.add_argument(
+        "--seed", default=DEFAULT_SEED, metavar="TEXT", help="the same seed gives the same addresses (default %(default)s)"
+    )
+    network.add_argument(
+        "--clock",
+        type=float,
+        metavar="UNIX_SECONDS",
+        help="let time stand still there until it is put forward; results then repeat exactly",
+    )
+    network.add_argument(
+        "--program-from",
+        metavar="SOURCE",
+        help="run another jobs program than our own: an ELF file, `mainnet`, or the RPC URL of a network that has it",
+    )
+    network.add_argument(
+        "--lag",
+        type=_lag,
+        default=(0, 32),
+        metavar="C,F",
+        help="after how many slots a transaction is confirmed and finalized (default 0,32)",
     )
 
     begin = commands.add_parser("start", parents=[network], help="run the network in the foreground")
@@ -94,8 +135,40 @@ def parser() -> argparse.ArgumentParser:
     money.add_argument("address", help="the wallet's address")
     money.add_argument("--sol", type=float, default=1.0, help="how much SOL (default 1)")
     money.add_argument("--nos", type=float, default=100.0, help="how much NOS (default 100)")
-    money.add_argument("--port", type=int, default=8899, help="the network's port (default 8899)")
+
+    time = commands.add_parser("warp", help="put the clock of a network that runs forward")
+    time.add_argument("seconds", type=float, help="by how many seconds")
+
+    copy = commands.add_parser("snapshot", help="write the whole state of a network that runs to a file")
+    copy.add_argument("file", type=Path, help="the file; it is overwritten")
+
+    host = commands.add_parser("host", help="make something go wrong with a host, or bring it back")
+    host.add_argument("address", help="the host's address; `nosana-localnet host list` shows them")
+    host.add_argument(
+        "do", nargs="?", choices=HOST_ACTS, help="crash, shut-down (publishes a failure), quit (gives the job back), break, start"
+    )
+    for command in (money, time, copy, host):
+        command.add_argument("--port", type=int, default=8899, help="the network's port (default 8899)")
     return top
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """What the command line says about the network."""
+    confirmed, finalized = options.lag
+    return Settings(
+        port=options.port,
+        bind=options.bind,
+        runner=options.runner,
+        hosts=options.hosts,
+        outside=options.allow_network,
+        seed=options.seed,
+        clock=options.clock,
+        state=options.state,
+        restore=options.restore,
+        program_from=options.program_from,
+        confirmed_lag_slots=confirmed,
+        finalized_lag_slots=finalized,
+    )
 
 
 async def start(options: argparse.Namespace) -> int:
@@ -104,10 +177,13 @@ async def start(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     wallet = read_wallet(options.wallet)
-    async with run(Settings(options.port, options.runner, options.hosts)) as network:
-        network.fund(wallet.pubkey())
+    async with run(settings_of(options)) as network:
+        network.fund_once(wallet.pubkey())
         print(greeting(network, options.wallet, str(wallet.pubkey())), flush=True)
+        network.failed.add_done_callback(lambda _failed: ended.set())
         await ended.wait()
+        if network.failed.done():
+            raise Unusable(network.failed.result())
         print("Ending.", flush=True)
     return 0
 
@@ -116,8 +192,8 @@ async def run_command(options: argparse.Namespace) -> int:
     """Runs a command inside a network of its own."""
     with tempfile.TemporaryDirectory(prefix="nosana-localnet-") as scratch:
         path = Path(scratch) / "wallet.json"
-        wallet = read_wallet(path)
-        async with run(Settings(options.port, options.runner, options.hosts)) as network:
+        wallet = read_wallet(path, None if options.seed == DEFAULT_SEED else seeded_key(options.seed, "wallet"))
+        async with run(settings_of(options)) as network:
             network.fund(wallet.pubkey())
             try:
                 child = await asyncio.create_subprocess_exec(*options.argv, env=os.environ | network.environment(path))
@@ -148,21 +224,67 @@ Ctrl-C ends it."""
 
 
 def faucet(options: argparse.Namespace) -> int:
-    """Asks a network that runs on this machine."""
-    body = json.dumps({"address": options.address, "sol": options.sol, "nos": options.nos}).encode()
-    request = urllib.request.Request(f"http://127.0.0.1:{options.port}/faucet", body, {"Content-Type": "application/json"})
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=10) as answer:
-            print(answer.read().decode())
-    except urllib.error.HTTPError as error:
-        raise Unusable(error.read().decode().strip()) from None
-    except urllib.error.URLError as error:
-        raise Unusable(f"No network answers on port {options.port} ({error.reason}); start one with `nosana-localnet start`.") from None
+    """Money from the faucet of a network that runs on this machine."""
+    print(_ask(options.port, "/faucet", {"address": options.address, "sol": options.sol, "nos": options.nos}).decode())
     return 0
 
 
-def _hosts(text: str) -> dict[str, int]:
+def warp(options: argparse.Namespace) -> int:
+    """Puts the clock of a network that runs forward."""
+    print(_ask(options.port, "/localnet/warp", {"seconds": options.seconds}).decode())
+    return 0
+
+
+def write_snapshot(options: argparse.Namespace) -> int:
+    """Writes the state of a network that runs to a file."""
+    data = _ask(options.port, "/localnet/snapshot", None)
+    try:
+        options.file.write_bytes(data)
+    except OSError as error:
+        raise Unusable(f"The snapshot cannot be written to {options.file} ({error.strerror}).") from None
+    print(f"{len(data)} bytes in {options.file}; nosana-localnet start --restore {shlex.quote(str(options.file))} begins with it.")
+    return 0
+
+
+def act_on_host(options: argparse.Namespace) -> int:
+    """Makes something go wrong with a host, or lists the hosts."""
+    if options.address == "list" or options.do is None:
+        for host in json.loads(_ask(options.port, "/localnet/status", None))["hosts"]:
+            print(host["address"], host["market"], host["state"], host["job"] or "-")
+        return 0
+    print(_ask(options.port, f"/localnet/hosts/{urllib.parse.quote(options.address, safe='')}", {"do": options.do}).decode())
+    return 0
+
+
+ASKS: Final = {"faucet": faucet, "warp": warp, "snapshot": write_snapshot, "host": act_on_host}
+
+
+def _ask(port: int, path: str, document: dict[str, object] | None) -> bytes:
+    """What a network on this machine answers."""
+    body = None if document is None else json.dumps(document).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, {"Content-Type": "application/json"})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=60) as answer:
+            data: bytes = answer.read()
+            return data
+    except urllib.error.HTTPError as error:
+        raise Unusable(error.read().decode().strip()) from None
+    except (urllib.error.URLError, TimeoutError) as error:
+        reason = getattr(error, "reason", error)
+        raise Unusable(f"No network answers on port {port} ({reason}); start one with `nosana-localnet start`.") from None
+
+
+def _lag(text: str) -> tuple[int, int]:
+    try:
+        confirmed, finalized = (int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError("write two numbers of slots, such as 0,32") from None
+    return confirmed, finalized
+
+
+def hosts_of(text: str) -> dict[str, int]:
+    """`MARKET=N,…` as a number of hosts by market slug."""
     try:
         pairs = [entry.split("=") for entry in text.split(",") if entry]
         return {slug.strip(): int(count) for slug, count in pairs}

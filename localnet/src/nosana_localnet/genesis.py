@@ -108,10 +108,14 @@ MARKETS: Final = (
 )
 
 
-def begin(ledger: Ledger) -> None:
-    """Writes everything that has to be there before the first transaction."""
+def load_programs(ledger: Ledger, elf: bytes | None = None) -> None:
+    """Puts the jobs program to its addresses: our own, or an ELF from elsewhere. ValueError when it is not one that runs."""
     for program in (JOBS_PROGRAM, DEVNET_JOBS_PROGRAM):
-        ledger.load_program(program, idl.elf())
+        ledger.load_program(program, elf or idl.elf())
+
+
+def begin(ledger: Ledger) -> None:
+    """Writes all accounts that have to be there before the first transaction."""
     for mint in (NOS_MINT, DEVNET_NOS_MINT):
         ledger.put(mint, mint_account(ledger.rent(82), supply=0, decimals=NOS_DECIMALS, authority=ledger.faucet.pubkey()))
         vault = derive(REWARDS_PROGRAM, bytes(mint))[0]

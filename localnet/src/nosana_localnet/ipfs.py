@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -27,10 +27,15 @@ class Store:
 
     def __init__(self) -> None:
         self._content: dict[str, bytes] = {}
+        self.on_add: Callable[[bytes], None] | None = None
+        """Told of new content before its address is."""
 
     def add(self, content: bytes) -> str:
         cid = cid_of(content)
-        self._content[cid] = content
+        if cid not in self._content:
+            if self.on_add is not None:
+                self.on_add(content)
+            self._content[cid] = content
         return cid
 
     def add_json(self, document: Any) -> str:

@@ -198,7 +198,9 @@ class Ledger:
             raise ValueError("confirmed_lag_slots must lie between 0 and finalized_lag_slots")
         self._clock = clock
         self._warp_seconds = 0.0
-        self._seed = seed
+        self.seed = seed
+        self.journal: Callable[[Change], None] | None = None
+        """Told of every change before anybody else is; what it cannot keep is not answered."""
         self._lag: dict[str, int] = {"processed": 0, "confirmed": confirmed_lag_slots, "finalized": finalized_lag_slots}
         self._slot = 1
         self._slot_numbers = array("q", [1])
@@ -215,6 +217,7 @@ class Ledger:
         self._priority_fees: deque[tuple[int, int, frozenset[Pubkey]]] = deque()
         self._before: OrderedDict[int, dict[Pubkey, Account | None]] = OrderedDict()
         self._callbacks: list[Callable[[Change], None]] = []
+        self._written: set[Pubkey] = set()
         self._clock_shown: tuple[int, int] | None = None
         self._svm = LiteSVM().with_sigverify(False).with_blockhash_check(False).with_transaction_history(0)
         self._svm.set_epoch_schedule(EpochSchedule.without_warmup())
@@ -236,8 +239,18 @@ class Ledger:
         return self._slot
 
     @property
+    def now(self) -> float:
+        """Unix seconds as they pass here: the clock, put forward by ``warp``."""
+        return self._clock() + self._warp_seconds
+
+    @property
     def unix_time(self) -> int:
-        return int(self._clock() + self._warp_seconds)
+        return int(self.now)
+
+    @property
+    def warp_seconds(self) -> float:
+        """By how much the clock has been put forward."""
+        return self._warp_seconds
 
     @property
     def transaction_count(self) -> int:
@@ -471,6 +484,43 @@ class Ledger:
         )
         return self.execute([create_token_account(faucet, owner, mint), move], [self.faucet])
 
+    # ---- the whole state, to keep it and to bring it back
+
+    def every_account(self) -> list[tuple[Pubkey, Account]]:
+        """All accounts that anything was ever written to and that are still there."""
+        found = ((key, self._svm.get_account(key)) for key in [self.faucet.pubkey(), *self._written])
+        return [(key, account) for key, account in found if account is not None]
+
+    def records(self) -> Iterable[Record]:
+        """The transactions that are kept, oldest first."""
+        return self._records.values()
+
+    def restore_accounts(self, accounts: Iterable[tuple[Pubkey, Account | None]]) -> None:
+        """Writes accounts as they were; None removes one."""
+        for key, account in accounts:
+            self._written.add(key)
+            self._svm.set_account(key, account or _nothing())
+
+    def restore_record(self, record: Record) -> None:
+        """Puts a transaction back into the history, behind those that are there."""
+        if not self._records:
+            self._slot_times[0] = min(self._slot_times[0], record.unix_time)
+        self._records[record.signature] = record
+        for key in record.keys:
+            self._by_address.setdefault(key, deque()).append(record)
+        self._landed += 1
+        if record.slot > self._slot_numbers[-1]:
+            self._slot_numbers.append(record.slot)
+            self._slot_times.append(max(record.unix_time, self._slot_times[-1]))
+
+    def resume(self, slot: int, then: float, warp_seconds: float) -> None:
+        """Goes on where a ledger stopped at ``slot`` and time ``then``, as if blocks had been made in between."""
+        self._warp_seconds = warp_seconds
+        missed = max(0.0, self.now - then)
+        target = slot + 1 + int(missed / SLOT_SECONDS)
+        for number in range(max(self._slot + 1, target - BLOCKHASH_AGE_BLOCKS - 1), target + 1):
+            self._open_slot(number)
+
     # ---- subscriptions
 
     def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
@@ -486,7 +536,7 @@ class Ledger:
     # ---- inside
 
     def _digest(self, *what: object) -> bytes:
-        return hashlib.sha256(":".join([self._seed, *map(str, what)]).encode()).digest()
+        return hashlib.sha256(":".join([self.seed, *map(str, what)]).encode()).digest()
 
     def _open_slot(self, slot: int) -> None:
         self._slot = slot
@@ -682,6 +732,9 @@ class Ledger:
                     del self._by_address[key]
 
     def _tell(self, change: Change) -> None:
+        self._written.update(change.accounts)
+        if self.journal is not None:
+            self.journal(change)
         for callback in list(self._callbacks):
             try:
                 callback(change)

@@ -9,9 +9,11 @@ import contextlib
 import hashlib
 import json
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +21,7 @@ from aiohttp import web
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from . import __version__, genesis, ipfs, markets
+from . import __version__, genesis, ipfs, markets, programs
 from .hosts.api import HostFront
 from .hosts.container import ContainerRunner
 from .hosts.host import Host
@@ -28,8 +30,11 @@ from .hosts.process import ProcessRunner
 from .hosts.runner import Fallback, Runner
 from .ledger import SLOT_SECONDS, Ledger
 from .rpc import add_rpc
+from .state import Journal, Unreadable, restore, snapshot
 
 DOMAIN: Final = "node.localhost"
+DEFAULT_SEED: Final = "nosana-localnet"
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 DEFAULT_HOSTS: Final = {"nvidia-3060": 4, "nvidia-4090": 1, "free": 1}
 LAMPORTS_PER_SOL: Final = 10**9
 BASE_UNITS_PER_NOS: Final = 10**6
@@ -44,13 +49,28 @@ class Unusable(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """How the network is started. `hosts` is the number of hosts by market slug; port 0 takes a free one."""
+    """How the network is started."""
 
     port: int = 8899
+    """0 takes a free one."""
+    bind: str = "127.0.0.1"
     runner: str = "auto"
     hosts: Mapping[str, int] | None = None
+    """Number of hosts by market slug."""
     outside: bool = False
     """Whether containers may reach the world."""
+    seed: str = DEFAULT_SEED
+    """The same seed gives the same addresses of everything that the network makes."""
+    clock: float | None = None
+    """Unix seconds at which time stands still until it is put forward; None is real time."""
+    state: Path | None = None
+    """Directory in which the state outlives the process."""
+    restore: Path | None = None
+    """A snapshot to begin with."""
+    program_from: str | None = None
+    """Where the jobs program comes from, if not from here: see `programs.fetch`."""
+    confirmed_lag_slots: int = 0
+    finalized_lag_slots: int = 32
     patience: Patience = field(default_factory=Patience)
 
 
@@ -63,11 +83,15 @@ class Network:
     hosts: list[Host]
     runner: Runner
     port: int
+    bind: str = "127.0.0.1"
+    failed: asyncio.Future[str] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    """One sentence, as soon as the network cannot go on."""
 
     @property
     def url(self) -> str:
-        """Where everything answers."""
-        return f"http://127.0.0.1:{self.port}"
+        """Where everything answers, as seen from this machine."""
+        address = "127.0.0.1" if self.bind in ("0.0.0.0", "::") else self.bind
+        return f"http://{f'[{address}]' if ':' in address else address}:{self.port}"
 
     def environment(self, wallet: Path) -> dict[str, str]:
         """The variables by which the Ansible collection finds this network."""
@@ -86,6 +110,11 @@ class Network:
         self.ledger.airdrop(wallet, WALLET_SOL * LAMPORTS_PER_SOL)
         self.ledger.mint_nos(wallet, WALLET_NOS * BASE_UNITS_PER_NOS)
         self.ledger.settle()
+
+    def fund_once(self, wallet: Pubkey) -> None:
+        """Money for a wallet that has none yet: a network that goes on from an earlier state has given it already."""
+        if self.ledger.account(wallet) is None:
+            self.fund(wallet)
 
 
 async def choose_runner(name: str, *, outside: bool = False) -> Runner:
@@ -109,8 +138,22 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
     unknown = sorted(set(wanted) - set(by_slug))
     if unknown:
         raise Unusable(f"There is no market {unknown[0]}; the markets are {', '.join(by_slug)}.")
-    ledger, store = Ledger(), ipfs.Store()
-    genesis.begin(ledger)
+    elf = None
+    if settings.program_from is not None:
+        try:
+            elf = await programs.fetch(settings.program_from)
+        except ValueError as error:
+            raise Unusable(str(error)) from None
+    failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    journal = None
+    try:
+        if settings.state is not None:
+            journal = Journal(settings.state, lambda reason: None if failed.done() else failed.set_result(reason))
+        ledger, store = _begin(settings, journal, elf)
+    except Unreadable as error:
+        if journal is not None:
+            journal.close()
+        raise Unusable(str(error)) from None
     runner = await choose_runner(settings.runner, outside=settings.outside)
     # The port has to be known before hosts can name their services, so the routes come first and the front is filled in.
     front: list[HostFront] = []
@@ -120,8 +163,9 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
             store,
             by_slug[slug],
             runner,
-            key=_host_key(slug, number),
+            key=_host_key(settings.seed, slug, number),
             domain=DOMAIN,
+            clock=lambda: ledger.now,
             public_name=lambda label: f"{label}.{DOMAIN}:{front[0].port}",
             patience=settings.patience,
         )
@@ -130,15 +174,16 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
     ]
     app = web.Application(client_max_size=ipfs.MAX_CONTENT_BYTES)
     web_runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
-    app.middlewares.append(_by_name(front))
+    app.middlewares.append(_by_name(front, settings.bind))
     add_rpc(app, ledger)
-    app.add_routes([*ipfs.routes(store), *markets.routes(ledger), *_control_routes(ledger, hosts, runner)])
+    app.add_routes([*ipfs.routes(store), *markets.routes(ledger), *_control_routes(ledger, store, hosts, runner)])
     await web_runner.setup()
     try:
         try:
-            await web.TCPSite(web_runner, "127.0.0.1", settings.port).start()
-        except OSError as error:
-            raise Unusable(f"Port {settings.port} cannot be used ({error.strerror}); choose another with --port.") from None
+            await web.TCPSite(web_runner, settings.bind, settings.port).start()
+        except (OSError, OverflowError) as error:
+            reason = "no such port" if isinstance(error, OverflowError) else os.strerror(error.errno) if error.errno else str(error)
+            raise Unusable(f"Port {settings.port} of {settings.bind} cannot be used ({reason}); choose another with --port.") from None
         port = web_runner.addresses[0][1]
         front.append(HostFront(hosts, domain=DOMAIN, port=port))
         for host in hosts:
@@ -146,7 +191,7 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
         ledger.settle()
         ticking = asyncio.create_task(_tick(ledger))
         try:
-            yield Network(ledger, store, hosts, runner, port)
+            yield Network(ledger, store, hosts, runner, port, settings.bind, failed)
         finally:
             ticking.cancel()
             await asyncio.gather(*(host.close() for host in hosts))
@@ -154,16 +199,53 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
             await runner.close()
     finally:
         await web_runner.cleanup()
+        if journal is not None:
+            journal.close()
 
 
-def read_wallet(path: Path) -> Keypair:
+def _begin(settings: Settings, journal: Journal | None, elf: bytes | None) -> tuple[Ledger, ipfs.Store]:
+    """A ledger and a store as they are before anybody comes: fresh, or as an earlier network left them."""
+    clock = time.time if settings.clock is None else _standing(settings.clock)
+    try:
+        ledger = Ledger(
+            clock,
+            seed=settings.seed,
+            confirmed_lag_slots=settings.confirmed_lag_slots,
+            finalized_lag_slots=settings.finalized_lag_slots,
+        )
+        genesis.load_programs(ledger, elf)
+    except ValueError as error:
+        raise Unusable(f"{error}.") from None
+    store = ipfs.Store()
+    if settings.restore is not None and journal is not None and journal.exists:
+        raise Unusable(f"{settings.state} holds a state already; restore the snapshot into another directory.")
+    if journal is not None and journal.exists:
+        journal.load(ledger, store)
+    elif settings.restore is not None:
+        try:
+            with settings.restore.open("rb") as file:
+                restore(file, ledger, store, str(settings.restore))
+        except OSError as error:
+            raise Unusable(f"The snapshot {settings.restore} cannot be read ({error.strerror}).") from None
+    else:
+        genesis.begin(ledger)
+    if journal is not None:
+        journal.begin(ledger, store)
+    return ledger, store
+
+
+def _standing(seconds: float) -> Callable[[], float]:
+    return lambda: seconds
+
+
+def read_wallet(path: Path, fresh: Keypair | None = None) -> Keypair:
     """The key of a file in Solana's form; a new one is written, readable by its owner only, where there is none."""
     if path.exists():
         try:
             return Keypair.from_bytes(bytes(json.loads(path.read_text(encoding="utf-8"))))
         except (ValueError, TypeError, OSError):
             raise Unusable(f"The wallet file {path} cannot be read: it has to be a JSON array of 64 numbers.") from None
-    key = Keypair()
+    key = fresh or Keypair()
     path.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         json.dump(list(bytes(key)), file)
@@ -176,27 +258,45 @@ async def _tick(ledger: Ledger) -> None:
         ledger.tick()
 
 
-def _host_key(slug: str, number: int) -> Keypair:
+def _host_key(seed: str, slug: str, number: int) -> Keypair:
     """The same hosts at every start, so that what one sees can be compared."""
-    return Keypair.from_seed(hashlib.sha256(f"nosana-localnet host {slug} {number}".encode()).digest())
+    return seeded_key(seed, f"host {slug} {number}")
 
 
-def _by_name(front: list[HostFront]) -> Any:
-    """Sends requests for names below the node domain to the hosts, and refuses to be a proxy for any other name."""
+def seeded_key(seed: str, what: str) -> Keypair:
+    """A key that depends on the network's seed and on what it is for."""
+    return Keypair.from_seed(hashlib.sha256(f"{seed} {what}".encode()).digest())
+
+
+def _by_name(front: list[HostFront], bind: str) -> Any:
+    """Sends requests for names below the node domain to the hosts, and refuses to be a proxy for any other name.
+
+    A name of somebody else that leads here is no way in for a page in a browser. Who binds to more than loopback is asked by address.
+    """
+
+    def is_own(name: str) -> bool:
+        if name in LOOPBACK or name == bind:
+            return True
+        if bind in LOOPBACK:
+            return False
+        try:
+            return bool(ip_address(name))
+        except ValueError:
+            return False
 
     @web.middleware
     async def dispatch(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
         name = (request.url.host or "").lower()
         if front and front[0].serves(name):
             return await front[0].answer(request, name)
-        if name not in ("127.0.0.1", "localhost", "::1"):
+        if not is_own(name):
             return web.Response(status=403, text=f"The local network answers for itself and for *.{DOMAIN}, not for {name[:100]}.\n")
         return await handler(request)
 
     return dispatch
 
 
-def _control_routes(ledger: Ledger, hosts: list[Host], runner: Runner) -> list[web.RouteDef]:
+def _control_routes(ledger: Ledger, store: ipfs.Store, hosts: list[Host], runner: Runner) -> list[web.RouteDef]:
     """The faucet, and what only a local network has: its state, and a clock that can be put forward."""
 
     async def body(request: web.Request) -> dict[str, Any]:
@@ -241,6 +341,9 @@ def _control_routes(ledger: Ledger, hosts: list[Host], runner: Runner) -> list[w
         ledger.warp(amount(await body(request), "seconds", 10**9))
         return web.json_response({"slot": ledger.slot, "unix_time": ledger.unix_time})
 
+    async def take_snapshot(_request: web.Request) -> web.Response:
+        return web.Response(body=snapshot(ledger, store), content_type="application/octet-stream")
+
     async def act_on_host(request: web.Request) -> web.Response:
         host = next((host for host in hosts if str(host.address) == request.match_info["host"]), None)
         if host is None:
@@ -262,6 +365,7 @@ def _control_routes(ledger: Ledger, hosts: list[Host], runner: Runner) -> list[w
         web.post("/faucet", faucet),
         web.get("/localnet/status", status),
         web.post("/localnet/warp", warp),
+        web.get("/localnet/snapshot", take_snapshot),
         web.post("/localnet/hosts/{host}", act_on_host),
     ]
 

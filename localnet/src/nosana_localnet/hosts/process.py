@@ -122,7 +122,7 @@ class Process:
         self._home = home
         self._readers = readers
         self._tell = tell
-        self.how = f"Run as a plain process (pid {child.pid}), not in a container; the image {op.image} was not used."
+        self.how = f"Run as a plain process, not in a container; the image {op.image} was not used."
         if op.volumes:
             self.how += " A process has no mounts: volumes are directories named by NOSANA_VOLUME_<NAME>."
         self.ports = {port: (self.host, port) for port in op.ports}
