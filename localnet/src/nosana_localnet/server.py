@@ -20,6 +20,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from . import __version__, genesis, ipfs, markets
+from .dashboard import Dashboard
 from .hosts.api import HostFront
 from .hosts.container import ContainerRunner
 from .hosts.host import Host
@@ -118,7 +119,9 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
     # The port has to be known before the hosts answer under it, so the routes come first and the front is filled in.
     front: list[HostFront] = []
     app.middlewares.append(_by_name(front))
-    add_rpc(app, ledger)
+    dashboard = Dashboard(ledger, store, hosts, runner.name, domain=DOMAIN)
+    dashboard.add(app)
+    add_rpc(app, ledger, page=dashboard.page)
     app.add_routes([*ipfs.routes(store), *markets.routes(ledger), *_control_routes(ledger, hosts, runner)])
     await web_runner.setup()
     try:
@@ -126,7 +129,7 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
             await web.TCPSite(web_runner, "127.0.0.1", settings.port).start()
         except OSError as error:
             raise Unusable(f"Port {settings.port} cannot be used ({error.strerror}); choose another with --port.") from None
-        port = web_runner.addresses[0][1]
+        port = dashboard.port = web_runner.addresses[0][1]
         front.append(HostFront(hosts, domain=DOMAIN, port=port))
         for host in hosts:
             host.start()
