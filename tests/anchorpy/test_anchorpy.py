@@ -19,6 +19,10 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.program im
 
 IDL = Idl.from_json(Path(os.environ["NOSANA_IDL"]).read_text(encoding="utf-8"))
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "unit" / "fixtures" / "nosana-vectors.json").read_text(encoding="utf-8"))
+# The same data is read by the local network's own decoder in localnet/tests/test_idl.py.
+PACKED: list[dict[str, Any]] = json.loads(
+    (Path(os.environ["NOSANA_IDL"]).parents[2] / "tests" / "golden" / "instructions.json").read_text(encoding="utf-8")
+)
 KEYS = VECTORS["instructions"]["addresses"]
 HASH = bytes(range(32))
 PROGRAM = Program(NETWORKS["mainnet"])
@@ -53,6 +57,16 @@ def test_anchorpy_reads_our_instructions(name: str) -> None:
     assert [(account.is_mut, account.is_signer) for account in described.accounts] == [
         (account.is_writable, account.is_signer) for account in instruction.accounts
     ]
+
+
+@pytest.mark.parametrize("case", PACKED, ids=lambda case: case["name"])
+def test_anchorpy_reads_what_the_local_network_reads(case: dict[str, Any]) -> None:
+    parsed = InstructionCoder(IDL).parse(bytes.fromhex(case["data_hex"]))
+    args = {key: value for key, value in dict(parsed.data).items() if not key.startswith("_")}
+    assert (parsed.name, {key: bytes(value).hex() if isinstance(value, list) else value for key, value in args.items()}) == (
+        case["name"],
+        case["args"],
+    )
 
 
 @pytest.mark.parametrize("case", VECTORS["accounts"]["cases"], ids=lambda case: case["name"])

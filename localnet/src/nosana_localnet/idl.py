@@ -1,4 +1,4 @@
-"""The jobs program by its IDL: packs instructions and accounts for the local network's own hosts, markets and tests.
+"""The jobs program by its IDL: packs and reads instructions and accounts for the local network's own hosts, markets, page and tests.
 
 Nothing here is shared with the collection's client, which packs the same bytes by hand: each checks the other.
 """
@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -69,6 +70,39 @@ def decode_account(name: str, data: bytes) -> dict[str, Any]:
     return values
 
 
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """An instruction in the program's own words. Accounts beyond those that the IDL names have an empty name."""
+
+    name: str
+    args: dict[str, Any]
+    accounts: list[tuple[str, Pubkey]]
+
+
+def decode_instruction(data: bytes, accounts: Sequence[Pubkey]) -> Decoded:
+    """Name, arguments and account names in snake case; ValueError when the data is no instruction of this program or too short."""
+    entry = _by_discriminator().get(data[:8])
+    if entry is None:
+        raise ValueError("not an instruction of the jobs program")
+    at, args = 8, {}
+    for field in entry["args"]:
+        args[_snake(field["name"])], at = _unpack(field["type"], data, at)
+    names = [_snake(account["name"]) for account in entry["accounts"]]
+    names += [""] * (len(accounts) - len(names))
+    return Decoded(_snake(entry["name"]), args, list(zip(names, accounts, strict=False)))
+
+
+def error_text(code: int) -> str | None:
+    """Name and message of one of the program's own errors."""
+    found = next((entry for entry in idl()["errors"] if entry["code"] == code), None)
+    return None if found is None else f"{found['name']}: {found['msg']}"
+
+
+@cache
+def _by_discriminator() -> dict[bytes, dict[str, Any]]:
+    return {discriminator("global", _snake(entry["name"])): entry for entry in idl()["instructions"]}
+
+
 def discriminator(kind: str, name: str) -> bytes:
     """The first eight bytes of an instruction ("global", "list") or an account ("account", "JobAccount")."""
     return hashlib.sha256(f"{kind}:{name}".encode()).digest()[:8]
@@ -99,7 +133,7 @@ def _unpack(kind: Any, data: bytes, at: int) -> tuple[Any, int]:
     size = number[0] if number else 32 if kind == "publicKey" or "array" in kind else 4
     raw = data[at : at + size]
     if len(raw) < size:
-        raise ValueError("account data is too short")
+        raise ValueError("the data is too short")
     at += size
     if number:
         return int.from_bytes(raw, "little", signed=number[1]), at

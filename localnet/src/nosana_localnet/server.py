@@ -22,6 +22,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from . import __version__, genesis, ipfs, markets, programs
+from .dashboard import Dashboard
 from .hosts.api import HostFront
 from .hosts.container import ContainerRunner
 from .hosts.host import Host
@@ -175,7 +176,9 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
     app = web.Application(client_max_size=ipfs.MAX_CONTENT_BYTES)
     web_runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
     app.middlewares.append(_by_name(front, settings.bind))
-    add_rpc(app, ledger)
+    dashboard = Dashboard(ledger, store, hosts, runner.name, domain=DOMAIN)
+    dashboard.add(app)
+    add_rpc(app, ledger, page=dashboard.page)
     app.add_routes([*ipfs.routes(store), *markets.routes(ledger), *_control_routes(ledger, store, hosts, runner)])
     await web_runner.setup()
     try:
@@ -184,7 +187,7 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
         except (OSError, OverflowError) as error:
             reason = "no such port" if isinstance(error, OverflowError) else os.strerror(error.errno) if error.errno else str(error)
             raise Unusable(f"Port {settings.port} of {settings.bind} cannot be used ({reason}); choose another with --port.") from None
-        port = web_runner.addresses[0][1]
+        port = dashboard.port = web_runner.addresses[0][1]
         front.append(HostFront(hosts, domain=DOMAIN, port=port))
         for host in hosts:
             host.start()
