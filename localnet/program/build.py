@@ -1,7 +1,7 @@
-"""Builds the jobs program of the local network: C to an object by one pinned compiler, the object to an ELF that the Solana runtime loads.
+"""Builds the programs of the local network: C to an object by one pinned compiler, the object to an ELF that the Solana runtime loads.
 
-python build.py           writes nosana_jobs.so
-python build.py --check   rebuilds and compares with nosana_jobs.so, byte for byte
+python build.py           writes the ELFs
+python build.py --check   rebuilds and compares with those that are checked in, byte for byte
 """
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -17,7 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ELF = HERE / "nosana_jobs.so"
+# ELF → source and what is defined for it. The fee is a constant of the source in the network's own program as well.
+PROGRAMS = {
+    "nosana_jobs.so": ("nosana_jobs.c", []),
+    "nosana_jobs_fee10.so": ("nosana_jobs.c", ["-DJOB_FEE_FRACTION=10"]),
+    "nosana_rewards.so": ("nosana_rewards.c", []),
+}
 COMPILER = "0.17.1"  # of ziglang; another compiler makes other bytes
 FLAGS = [
     "-target",
@@ -76,28 +81,28 @@ class Symbol:
 
 
 def main(arguments: list[str]) -> int:
-    """0 when the image was written, or is equal to the one that is checked in."""
+    """0 when the images were written, or are equal to those that are checked in."""
     if arguments not in ([], ["--check"]):
         print(__doc__, file=sys.stderr)
         return 2
     try:
-        image = pack(compile_object())
+        images = {name: pack(compile_object(source, defined)) for name, (source, defined) in PROGRAMS.items()}
     except BuildError as error:
         print(error, file=sys.stderr)
         return 1
-    if not arguments:
-        ELF.write_bytes(image)
-        print(f"{ELF.name}: {len(image)} bytes")
-        return 0
-    if not ELF.exists() or ELF.read_bytes() != image:
-        print(f"{ELF.name} is not what its source makes; run `make program` and commit it.", file=sys.stderr)
-        return 1
-    print(f"{ELF.name}: {len(image)} bytes, equal to a fresh build")
+    for name, image in images.items():
+        elf = HERE / name
+        if not arguments:
+            elf.write_bytes(image)
+        elif not elf.exists() or elf.read_bytes() != image:
+            print(f"{name} is not what its source makes; run `make program` and commit it.", file=sys.stderr)
+            return 1
+        print(f"{name}: {len(image)} bytes{', equal to a fresh build' if arguments else ''}")
     return 0
 
 
-def compile_object() -> bytes:
-    """The relocatable object of src/nosana_jobs.c."""
+def compile_object(source: str, defined: list[str]) -> bytes:
+    """The relocatable object of a file in src/."""
     try:
         version = importlib.metadata.version("ziglang")
     except importlib.metadata.PackageNotFoundError:
@@ -105,8 +110,8 @@ def compile_object() -> bytes:
     if version != COMPILER:
         raise BuildError(f"The compiler is ziglang {version}, and the image is made with {COMPILER}: pip install ziglang=={COMPILER}")
     with tempfile.TemporaryDirectory() as scratch:
-        out = Path(scratch) / "nosana_jobs.o"
-        command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, "-c", "nosana_jobs.c", "-o", str(out)]
+        out = Path(scratch) / "program.o"
+        command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, *defined, "-c", source, "-o", str(out)]
         result = subprocess.run(command, cwd=HERE / "src", capture_output=True, text=True, check=False)
         if result.returncode:
             raise BuildError(result.stderr.strip())

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # golden/golden.json: transactions sent to the real program. Each case holds the accounts before, the clock, the instructions and
-# the signers, and what came out. Data is base64, or the hash of a compressed blob.
+# the signers, and what came out. Data is base64, or the hash of a compressed blob. golden/golden_fee10.json: the same with the
+# network fee of before, a tenth of the deposit, which the rewards program takes.
 
 from __future__ import annotations
 
@@ -30,8 +31,13 @@ from solders.transaction_metadata import FailedTransactionMetadata
 
 from nosana_localnet import idl
 
-GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent / "golden" / "golden.json").read_text(encoding="utf-8"))
-SEEDS = {entry["pubkey"]: bytes.fromhex(entry["seed_hex"]) for entry in GOLDEN["keys"].values()}
+RECORDED = {
+    name: json.loads((Path(__file__).parent / "golden" / f"{name}.json").read_text(encoding="utf-8")) for name in ("golden", "golden_fee10")
+}
+FEE_FRACTION = {"golden": 0, "golden_fee10": 10}
+BLOBS = {name: blob for recorded in RECORDED.values() for name, blob in recorded["blobs"].items()}
+NAMES = {address: label for recorded in RECORDED.values() for address, label in recorded["names"].items()}
+SEEDS = {entry["pubkey"]: bytes.fromhex(entry["seed_hex"]) for recorded in RECORDED.values() for entry in recorded["keys"].values()}
 ERROR_LINE = re.compile(
     r"Error(?: caused by account: (\w+)| thrown in \S+| occurred)\. Error Code: (\w+)\. Error Number: (\d+)\. Error Message: (.*)$"
 )
@@ -39,23 +45,25 @@ ERROR_LINE = re.compile(
 COMPILED_IN = re.compile(r"thrown in \S+|panicked.*", re.DOTALL)
 
 
-def case_id(case: dict[str, Any]) -> str:
-    return str(case["id"])
+def case_id(value: Any) -> str:
+    return str(value["id"]) if isinstance(value, dict) else str(value)
 
 
 def data_of(entry: dict[str, Any]) -> bytes:
     if "data_b64" in entry:
         return base64.b64decode(entry["data_b64"])
-    return zlib.decompress(base64.b64decode(GOLDEN["blobs"][entry["data_blob"]]["zlib_b64"]))
+    return zlib.decompress(base64.b64decode(BLOBS[entry["data_blob"]]["zlib_b64"]))
 
 
 def account_of(entry: dict[str, Any] | None) -> Account | None:
     return None if entry is None else Account(entry["lamports"], data_of(entry), Pubkey.from_string(entry["owner"]))
 
 
-def prepared(case: dict[str, Any]) -> LiteSVM:
+def prepared(recording: str, case: dict[str, Any]) -> LiteSVM:
     svm = LiteSVM().with_sigverify(False).with_blockhash_check(False)
-    svm.add_program(Pubkey.from_string(GOLDEN["program"]["jobs"]), idl.elf())
+    programs = RECORDED[recording]["program"]
+    svm.add_program(Pubkey.from_string(programs["jobs"]), idl.jobs_elf(FEE_FRACTION[recording]))
+    svm.add_program(Pubkey.from_string(programs["rewards"]), idl.elf("nosana_rewards"))
     for key, entry in case["setup"].items():
         account = account_of(entry)
         if account is not None:
@@ -92,9 +100,9 @@ def errors(logs: list[str]) -> list[tuple[str, ...]]:
     return [found.groups(default="") for line in logs if (found := ERROR_LINE.search(line))]
 
 
-@pytest.mark.parametrize("case", GOLDEN["cases"], ids=case_id)
-def test_recorded_result(case: dict[str, Any]) -> None:
-    svm = prepared(case)
+@pytest.mark.parametrize(("recording", "case"), [(name, case) for name in RECORDED for case in RECORDED[name]["cases"]], ids=case_id)
+def test_recorded_result(recording: str, case: dict[str, Any]) -> None:
+    svm = prepared(recording, case)
     answer = svm.send_transaction(transaction_of(case))
     failed = isinstance(answer, FailedTransactionMetadata)
     have = json.loads(answer.to_json())["err"] if failed else None
@@ -106,12 +114,12 @@ def test_recorded_result(case: dict[str, Any]) -> None:
         expected = account_of(case["after"].get(key, before))
         found = svm.get_account(Pubkey.from_string(key))
         if expected is None or (expected.lamports == 0 and not expected.data):
-            assert found is None or found.lamports == 0, GOLDEN["names"].get(key, key)
+            assert found is None or found.lamports == 0, NAMES.get(key, key)
             continue
-        assert found is not None, GOLDEN["names"].get(key, key)
-        assert (found.lamports, found.owner) == (expected.lamports, expected.owner), GOLDEN["names"].get(key, key)
-        assert found.data == expected.data, GOLDEN["names"].get(key, key)
+        assert found is not None, NAMES.get(key, key)
+        assert (found.lamports, found.owner) == (expected.lamports, expected.owner), NAMES.get(key, key)
+        assert found.data == expected.data, NAMES.get(key, key)
 
 
 def test_all_recordings_are_replayed() -> None:
-    assert len(GOLDEN["cases"]) == 435
+    assert {name: len(recorded["cases"]) for name, recorded in RECORDED.items()} == {"golden": 435, "golden_fee10": 73}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 from network import MARKET, Poster, batch, host_of, printed, until
 from solders.keypair import Keypair
 from solders.message import MessageV0
@@ -290,6 +291,27 @@ async def test_the_program_comes_from_a_file_or_another_network_and_must_be_one(
     with pytest.raises(Unusable, match="cannot be read"):
         async with run(settings(program_from=str(tmp_path / "nowhere"))):
             pass
+
+
+@pytest.mark.asyncio
+async def test_the_network_fee_of_before_is_a_switch() -> None:
+    async with run(settings(fee_fraction=10, hosts={"free": 0})) as network:
+        poster = Poster(network)
+        held = tokens(network, poster.key.pubkey())
+        job = poster.post(batch("pass"), timeout=3601)
+        deposit = poster.job(job)["price"] * 3601
+        assert held - tokens(network, poster.key.pubkey()) == deposit + deposit // 10
+        async with ClientSession() as client, client.get(f"{network.url}/api/markets/nvidia-3060") as answer:
+            assert (await answer.json())["network_fee_percentage"] == 10
+    with pytest.raises(Unusable, match="fee fraction has to be one of 0, 10"):
+        async with run(settings(fee_fraction=7)):
+            pass
+
+
+def tokens(network: Network, owner: Pubkey) -> int:
+    account = network.ledger.account(token_address(owner))
+    assert account is not None
+    return int.from_bytes(account.data[64:72], "little")
 
 
 @pytest.mark.asyncio

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "anchor.h"
+#include "money.h"
 
 FUNCTION u64 call(const Input *input, const CpiInstruction *instruction, const SignerSeeds *signer) {
   return sol_invoke_signed_c(instruction, input->accounts, input->accounts_len, signer, signer ? 1 : 0);
@@ -128,6 +129,34 @@ FUNCTION u64 transfer(const Input *input, const Transfer *moved, const SignerSee
   AccountMeta metas[3] = {{moved->from->key, 1, 0}, {moved->to->key, 1, 0}, {moved->authority->key, 0, 1}};
   CpiInstruction instruction = {&TOKEN_PROGRAM, metas, 3, data, sizeof data};
   return call(input, &instruction, signer);
+}
+
+/* What somebody pays for a job: the deposit, and where the network takes one, the fee on top. */
+typedef struct {
+  const AccountInfo *user, *vault, *payer, *reflection, *rewards_vault;
+} Payment;
+
+/* add_fee of the rewards program: takes the fee itself, and spreads it over those who have staked. */
+FUNCTION u64 add_fee(const Input *input, const Payment *paid, u64 amount) {
+  u8 data[16];
+  write_u64(data, ADD_FEE);
+  write_u64(data + 8, amount);
+  AccountMeta metas[5] = {
+      {paid->user->key, 1, 0},  {paid->reflection->key, 1, 0}, {paid->rewards_vault->key, 1, 0},
+      {paid->payer->key, 0, 1}, {&TOKEN_PROGRAM, 0, 0},
+  };
+  CpiInstruction instruction = {&REWARDS_PROGRAM, metas, 5, data, sizeof data};
+  return call(input, &instruction, NULL);
+}
+
+FUNCTION u64 pay(const Input *input, const Payment *paid, u64 amount) {
+  Transfer deposit = {paid->user, paid->vault, paid->payer, amount};
+  TRY(transfer(input, &deposit, NULL));
+#if JOB_FEE_FRACTION
+  u64 fee = amount / JOB_FEE_FRACTION;
+  if (fee) TRY(add_fee(input, paid, fee));
+#endif
+  return 0;
 }
 
 /* The vault of a market is its own authority: the program signs for it with the seeds that made its address. */

@@ -8,7 +8,6 @@
 #pragma once
 
 #include "calls.h"
-#include "money.h"
 #include "queue.h"
 
 #define COUNT(specs) (sizeof(specs) / sizeof *(specs))
@@ -81,10 +80,11 @@ FUNCTION void write_job(const Input *input, AccountInfo *job, const AccountInfo 
   sol_memcpy_(job->data + JOB_TIMEOUT, input->data + 40, 8);
 }
 
-FUNCTION u64 pay_deposit(const Input *input, const AccountInfo *job, Transfer *moved) {
+FUNCTION u64 pay_deposit(const Input *input, const AccountInfo *job, const Payment *paid) {
+  u64 amount;
   if (price(job) == 0) return 0;
-  TRY(price_of(price(job), timeout(job), &moved->amount));
-  return transfer(input, moved, NULL);
+  TRY(price_of(price(job), timeout(job), &amount));
+  return pay(input, paid, amount);
 }
 
 /* The job is over: the node gets its seconds, at most all of them, and the rest of the deposit goes back. */
@@ -256,8 +256,8 @@ FUNCTION u64 list(Input *input) {
   } else {
     queue_push(market, QUEUE_JOB, job->key);
   }
-  Transfer deposit = {user, vault, payer, 0};
-  TRY(pay_deposit(input, job, &deposit));
+  Payment paid = {user, vault, payer, reflection, rewards_vault};
+  TRY(pay_deposit(input, job, &paid));
   return full ? fail_at(&DID_NOT_SERIALIZE, "market") : 0;
 }
 
@@ -299,8 +299,8 @@ FUNCTION u64 assign(Input *input) {
   TRY(queue_remove(market, node->key));
   NewRun made = {job->key, node->key, payer->key};
   write_run(run, &made);
-  Transfer deposit = {user, vault, payer, 0};
-  return pay_deposit(input, job, &deposit);
+  Payment paid = {user, vault, payer, reflection, rewards_vault};
+  return pay_deposit(input, job, &paid);
 }
 
 static const Spec DELIST[] = {
@@ -378,9 +378,10 @@ FUNCTION u64 extend(Input *input) {
   if (added < 0) return panic("attempt to subtract with overflow");
   write_u64(job->data + JOB_TIMEOUT, (u64)wanted);
   if (price(job) == 0) return 0;
-  Transfer deposit = {user, vault, payer, 0};
-  TRY(price_of(price(job), added, &deposit.amount));
-  return transfer(input, &deposit, NULL);
+  u64 amount;
+  TRY(price_of(price(job), added, &amount));
+  Payment paid = {user, vault, payer, reflection, rewards_vault};
+  return pay(input, &paid, amount);
 }
 
 static const Spec END[] = {

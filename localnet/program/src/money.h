@@ -5,7 +5,11 @@
 
 #include "errors.h"
 
-/* The network fee is none in this revision: what is paid is the price of the seconds, exactly. */
+/* On top of a deposit its JOB_FEE_FRACTION-th part goes to the rewards program, rounded down and never given back. 0: there is no fee,
+ * which is the network's present revision. */
+#ifndef JOB_FEE_FRACTION
+#define JOB_FEE_FRACTION 0
+#endif
 
 /* price * seconds without 128-bit arithmetic, which the target does not have. */
 FUNCTION u64 price_of(u64 price, i64 seconds, u64 *amount) {

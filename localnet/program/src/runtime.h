@@ -10,7 +10,7 @@ typedef long long i64;
 
 #define NULL ((void *)0)
 #define INLINE static inline __attribute__((always_inline))
-#define FUNCTION static __attribute__((noinline)) /* a frame of its own: the stack has 4096 bytes a function */
+#define FUNCTION static __attribute__((noinline, unused)) /* a frame of its own: the stack has 4096 bytes a function */
 
 /* The first error ends the instruction: the runtime rolls everything back. */
 #define TRY(call)                  \

@@ -56,6 +56,12 @@ enum { JOB_TYPE_LAST = 4, JOB_TYPE_UNKNOWN = 255 };
 /* A stake of the staking program. */
 enum { STAKE_AUTHORITY = 16, STAKE_XNOS = 97, STAKE_SIZE = 113 };
 
+/* What the rewards program knows of all stakes together: three u128, its vault, a bump. */
+enum { REFLECTION_RATE = 8, REFLECTION_TOTAL = 24, REFLECTION_XNOS = 40, REFLECTION_VAULT = 56, REFLECTION_BUMP = 88 };
+
+/* sha256("global:add_fee")[:8] */
+#define ADD_FEE 0x704c7bfdd4bde143ULL
+
 /* A token account of the token program. */
 enum { TOKEN_MINT = 0, TOKEN_OWNER = 32, TOKEN_AMOUNT = 64, TOKEN_STATE = 108, TOKEN_SIZE = 165, MINT_INITIALIZED = 45, MINT_SIZE = 82 };
 

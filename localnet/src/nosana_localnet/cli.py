@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from . import __version__, genesis
+from .idl import FEE_FRACTIONS
 from .server import DEFAULT_HOSTS, DEFAULT_SEED, WALLET_NOS, WALLET_SOL, Network, Settings, Unusable, read_wallet, run, seeded_key
 
 COMMAND_NOT_FOUND: Final = 127
@@ -114,6 +115,13 @@ def parser() -> argparse.ArgumentParser:
         help="run another jobs program than our own: an ELF file, `mainnet`, or the RPC URL of a network that has it",
     )
     network.add_argument(
+        "--fee-fraction",
+        type=int,
+        default=0,
+        choices=FEE_FRACTIONS,
+        help="the network fee as a part of the deposit: 0 is none, as now; 10 is a tenth, as before June 2026 (default 0)",
+    )
+    network.add_argument(
         "--lag",
         type=_lag,
         default=(0, 32),
@@ -166,6 +174,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         state=options.state,
         restore=options.restore,
         program_from=options.program_from,
+        fee_fraction=options.fee_fraction,
         confirmed_lag_slots=confirmed,
         finalized_lag_slots=finalized,
     )

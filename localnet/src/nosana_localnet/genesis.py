@@ -19,7 +19,9 @@ REWARDS_PROGRAM: Final = Pubkey.from_string("nosRB8DUV67oLNrL45bo2pFLrmsWPiewe2L
 STAKING_PROGRAM: Final = Pubkey.from_string("nosScmHY2uR24Zh751PmGj9ww9QRNHewh9H59AfrTJE")
 DEVNET_NOS_MINT: Final = Pubkey.from_string("devr1BGQndEW5k5zfvG5FsLyZv1Ap73vNgAHcQ9sUVP")
 
-REFLECTION_BYTES: Final = 97
+REFLECTION_BYTES: Final = 96
+U128_MAX: Final = 2**128 - 1
+NOS_TOTAL_SUPPLY: Final = 100_000_000 * 10**6  # base units
 STAKE_BYTES: Final = 121
 NOS_DECIMALS: Final = 6
 QUEUE_EMPTY: Final = 255
@@ -108,20 +110,25 @@ MARKETS: Final = (
 )
 
 
-def load_programs(ledger: Ledger, elf: bytes | None = None) -> None:
-    """Puts the jobs program to its addresses: our own, or an ELF from elsewhere. ValueError when it is not one that runs."""
+def load_programs(ledger: Ledger, elf: bytes | None = None, *, fee_fraction: int = 0) -> None:
+    """Puts the programs to their addresses; ``elf`` is a jobs program from elsewhere. ValueError when it is not one that runs."""
     for program in (JOBS_PROGRAM, DEVNET_JOBS_PROGRAM):
-        ledger.load_program(program, elf or idl.elf())
+        ledger.load_program(program, elf or idl.jobs_elf(fee_fraction))
+    ledger.load_program(REWARDS_PROGRAM, idl.elf("nosana_rewards"))
 
 
 def begin(ledger: Ledger) -> None:
     """Writes all accounts that have to be there before the first transaction."""
+    rate = (U128_MAX - U128_MAX % NOS_TOTAL_SUPPLY) // NOS_TOTAL_SUPPLY
     for mint in (NOS_MINT, DEVNET_NOS_MINT):
         ledger.put(mint, mint_account(ledger.rent(82), supply=0, decimals=NOS_DECIMALS, authority=ledger.faucet.pubkey()))
         vault = derive(REWARDS_PROGRAM, bytes(mint))[0]
         ledger.put(vault, token_account(ledger.rent(165), mint=mint, owner=vault, base_units=0))
-    reflection = idl.discriminator("account", "ReflectionAccount").ljust(REFLECTION_BYTES, b"\0")
-    put_owned(ledger, derive(REWARDS_PROGRAM, b"reflection")[0], REWARDS_PROGRAM, reflection)
+    address, bump = derive(REWARDS_PROGRAM, b"reflection")
+    vault = derive(REWARDS_PROGRAM, bytes(NOS_MINT))[0]
+    head = idl.discriminator("account", "ReflectionAccount")
+    reflection = head + rate.to_bytes(16, "little") + bytes(32) + bytes(vault) + bytes([bump])
+    put_owned(ledger, address, REWARDS_PROGRAM, reflection.ljust(REFLECTION_BYTES, b"\0"))
     for market in MARKETS:
         begin_market(ledger, market)
 

@@ -28,12 +28,23 @@ MARKET_BYTES: Final = 10_224
 _NUMBERS: Final = {"u8": (1, False), "u64": (8, False), "i64": (8, True), "u128": (16, False)}
 
 
-def elf() -> bytes:
-    """The program's image: from the installed package, or in a checkout from beside its source."""
-    packaged = resources.files(__package__).joinpath("nosana_jobs.so")
+FEE_FRACTIONS: Final = (0, 10)
+"""The network fee is this part of a deposit; 0 means that there is none (nosana-facts §4)."""
+
+
+def elf(name: str = "nosana_jobs") -> bytes:
+    """The image of nosana_jobs, nosana_jobs_fee10 or nosana_rewards: from the installed package, or in a checkout from beside its source."""
+    packaged = resources.files(__package__).joinpath(f"{name}.so")
     if packaged.is_file():
         return packaged.read_bytes()
-    return (Path(__file__).resolve().parents[2] / "program" / "nosana_jobs.so").read_bytes()
+    return (Path(__file__).resolve().parents[2] / "program" / f"{name}.so").read_bytes()
+
+
+def jobs_elf(fee_fraction: int = 0) -> bytes:
+    """The jobs program that takes no fee, or the one that takes a tenth. ValueError for any other fraction."""
+    if fee_fraction not in FEE_FRACTIONS:
+        raise ValueError(f"the fee fraction has to be one of {', '.join(map(str, FEE_FRACTIONS))}")
+    return elf(f"nosana_jobs_fee{fee_fraction}" if fee_fraction else "nosana_jobs")
 
 
 @cache

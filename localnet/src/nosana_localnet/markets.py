@@ -16,7 +16,7 @@ USD_PER_NOS: Final = 0.35  # invented: nothing here costs anything
 QUEUE_OF_NODES: Final = 1
 
 
-def describe(ledger: Ledger, market: MarketSpec) -> dict[str, Any]:
+def describe(ledger: Ledger, market: MarketSpec, fee_fraction: int = 0) -> dict[str, Any]:
     """One market in the shape of the real API."""
     account = ledger.account(market.address)
     chain = idl.decode_account("MarketAccount", account.data) if account is not None else {}
@@ -31,7 +31,7 @@ def describe(ledger: Ledger, market: MarketSpec) -> dict[str, Any]:
         "usd_reward_per_hour": round(nos_per_second * 3600 * USD_PER_NOS, 4),
         "nos_reward_per_second": nos_per_second,
         "nos_job_price_per_second": nos_per_second,
-        "network_fee_percentage": 0,
+        "network_fee_percentage": 100 / fee_fraction if fee_fraction else 0,
         "premium_community_relation": None,
         "gpu_types": list(market.gpus),
         "required_images": [],
@@ -42,7 +42,7 @@ def describe(ledger: Ledger, market: MarketSpec) -> dict[str, Any]:
     }
 
 
-def routes(ledger: Ledger) -> list[web.RouteDef]:
+def routes(ledger: Ledger, fee_fraction: int = 0) -> list[web.RouteDef]:
     """GET /api/markets/ and what hangs below it."""
     public = [market for market in MARKETS if market.program == JOBS_PROGRAM]
 
@@ -54,11 +54,11 @@ def routes(ledger: Ledger) -> list[web.RouteDef]:
 
     async def list_all(request: web.Request) -> web.Response:
         kind, limit = request.query.get("type"), request.query.get("limit", "")
-        found = [describe(ledger, market) for market in public if kind in (None, market.type)]
+        found = [describe(ledger, market, fee_fraction) for market in public if kind in (None, market.type)]
         return web.json_response(found[: int(limit)] if limit.isdigit() else found)
 
     async def detail(request: web.Request) -> web.Response:
-        return web.json_response(describe(ledger, find(request.match_info["market"])))
+        return web.json_response(describe(ledger, find(request.match_info["market"]), fee_fraction))
 
     async def resources(request: web.Request) -> web.Response:
         find(request.match_info["market"])

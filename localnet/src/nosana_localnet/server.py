@@ -70,6 +70,8 @@ class Settings:
     """A snapshot to begin with."""
     program_from: str | None = None
     """Where the jobs program comes from, if not from here: see `programs.fetch`."""
+    fee_fraction: int = 0
+    """The network fee: 0, as now, or 10, a tenth of the deposit, as before June 2026."""
     confirmed_lag_slots: int = 0
     finalized_lag_slots: int = 32
     patience: Patience = field(default_factory=Patience)
@@ -179,7 +181,7 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
     dashboard = Dashboard(ledger, store, hosts, runner.name, domain=DOMAIN)
     dashboard.add(app)
     add_rpc(app, ledger, page=dashboard.page)
-    app.add_routes([*ipfs.routes(store), *markets.routes(ledger), *_control_routes(ledger, store, hosts, runner)])
+    app.add_routes([*ipfs.routes(store), *markets.routes(ledger, settings.fee_fraction), *_control_routes(ledger, store, hosts, runner)])
     await web_runner.setup()
     try:
         try:
@@ -216,7 +218,7 @@ def _begin(settings: Settings, journal: Journal | None, elf: bytes | None) -> tu
             confirmed_lag_slots=settings.confirmed_lag_slots,
             finalized_lag_slots=settings.finalized_lag_slots,
         )
-        genesis.load_programs(ledger, elf)
+        genesis.load_programs(ledger, elf, fee_fraction=settings.fee_fraction)
     except ValueError as error:
         raise Unusable(f"{error}.") from None
     store = ipfs.Store()
