@@ -21,6 +21,7 @@ from typing import Final
 
 from . import __version__, genesis
 from .idl import FEE_FRACTIONS
+from .rpc import RateLimit
 from .server import DEFAULT_HOSTS, DEFAULT_SEED, WALLET_NOS, WALLET_SOL, Network, Settings, Unusable, read_wallet, run, seeded_key
 
 COMMAND_NOT_FOUND: Final = 127
@@ -122,6 +123,12 @@ def parser() -> argparse.ArgumentParser:
         help="the network fee as a part of the deposit: 0 is none, as now; 10 is a tenth, as before June 2026 (default 0)",
     )
     network.add_argument(
+        "--rate-limit",
+        type=_rate,
+        metavar="N/SECONDS",
+        help="answer so many JSON-RPC calls in so many seconds, and HTTP 429 to more, as public nodes do (default: no limit)",
+    )
+    network.add_argument(
         "--lag",
         type=_lag,
         default=(0, 32),
@@ -175,6 +182,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         restore=options.restore,
         program_from=options.program_from,
         fee_fraction=options.fee_fraction,
+        rate_limit=options.rate_limit,
         confirmed_lag_slots=confirmed,
         finalized_lag_slots=finalized,
     )
@@ -282,6 +290,16 @@ def _ask(port: int, path: str, document: dict[str, object] | None) -> bytes:
     except (urllib.error.URLError, TimeoutError) as error:
         reason = getattr(error, "reason", error)
         raise Unusable(f"No network answers on port {port} ({reason}); start one with `nosana-localnet start`.") from None
+
+
+def _rate(text: str) -> tuple[int, float]:
+    calls, _, seconds = text.partition("/")
+    try:
+        rate = int(calls), float(seconds or 1)
+        RateLimit(*rate)
+    except ValueError:
+        raise argparse.ArgumentTypeError("write a number of calls and of seconds, such as 40/10") from None
+    return rate
 
 
 def _lag(text: str) -> tuple[int, int]:

@@ -19,7 +19,7 @@ import logging
 import struct
 import time
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -221,7 +221,7 @@ class Ledger:
         self._clock_shown: tuple[int, int] | None = None
         self._svm = LiteSVM().with_sigverify(False).with_blockhash_check(False).with_transaction_history(0)
         self._svm.set_epoch_schedule(EpochSchedule.without_warmup())
-        self._hashes[Hash(self._digest("block", 1))] = 1
+        self._hashes[self.block_hash(1)] = 1
         self._show_clock()
         self._svm.set_account(self.faucet.pubkey(), Account(FAUCET_LAMPORTS, b"", SYSTEM_PROGRAM, False, U64_MAX))
         self._install_token_program()
@@ -266,6 +266,23 @@ class Ledger:
         if slot > self._slot or slot < 0:
             return None
         return self._slot_times[max(0, bisect_right(self._slot_numbers, slot) - 1)]
+
+    def has_block(self, slot: int) -> bool:
+        """Whether a block was made in a slot: time that was put forward leaves slots without one."""
+        at = bisect_left(self._slot_numbers, slot)
+        return at < len(self._slot_numbers) and self._slot_numbers[at] == slot
+
+    def parent_slot(self, slot: int) -> int:
+        """The slot of the block before."""
+        at = bisect_left(self._slot_numbers, slot)
+        return self._slot_numbers[at - 1] if at else 0
+
+    def blocks(self, first: int, last: int) -> list[int]:
+        """The slots that have blocks, from first to last."""
+        return list(self._slot_numbers[bisect_left(self._slot_numbers, first) : bisect_right(self._slot_numbers, last)])
+
+    def block_hash(self, slot: int) -> Hash:
+        return Hash(self._digest("block", slot))
 
     def tick(self) -> None:
         """Close the open slot and open the next."""
@@ -542,7 +559,7 @@ class Ledger:
         self._slot = slot
         self._slot_numbers.append(slot)
         self._slot_times.append(max(self.unix_time, self._slot_times[-1]))
-        self._hashes[Hash(self._digest("block", slot))] = slot
+        self._hashes[self.block_hash(slot)] = slot
         while next(iter(self._hashes.values())) < slot - BLOCKHASH_AGE_BLOCKS:
             self._hashes.popitem(last=False)
         while self._priority_fees and self._priority_fees[0][0] <= slot - BLOCKHASH_AGE_BLOCKS:

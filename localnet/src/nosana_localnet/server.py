@@ -30,7 +30,7 @@ from .hosts.logistics import Patience
 from .hosts.process import ProcessRunner
 from .hosts.runner import Fallback, Runner
 from .ledger import SLOT_SECONDS, Ledger
-from .rpc import add_rpc
+from .rpc import RateLimit, add_rpc
 from .state import Journal, Unreadable, restore, snapshot
 
 DOMAIN: Final = "node.localhost"
@@ -72,6 +72,8 @@ class Settings:
     """Where the jobs program comes from, if not from here: see `programs.fetch`."""
     fee_fraction: int = 0
     """The network fee: 0, as now, or 10, a tenth of the deposit, as before June 2026."""
+    rate_limit: tuple[int, float] | None = None
+    """So many JSON-RPC calls in so many seconds are answered, as by a public node."""
     confirmed_lag_slots: int = 0
     finalized_lag_slots: int = 32
     patience: Patience = field(default_factory=Patience)
@@ -180,7 +182,7 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
     app.middlewares.append(_by_name(front, settings.bind))
     dashboard = Dashboard(ledger, store, hosts, runner.name, domain=DOMAIN)
     dashboard.add(app)
-    add_rpc(app, ledger, page=dashboard.page)
+    add_rpc(app, ledger, page=dashboard.page, limit=RateLimit(*settings.rate_limit) if settings.rate_limit else None)
     app.add_routes([*ipfs.routes(store), *markets.routes(ledger, settings.fee_fraction), *_control_routes(ledger, store, hosts, runner)])
     await web_runner.setup()
     try:

@@ -26,7 +26,7 @@ from ..ledger import (
     Record,
     Rejected,
 )
-from . import encoding, params, transactions
+from . import cluster, encoding, params, transactions
 from .errors import BLOCK_NOT_AVAILABLE, INTERNAL_ERROR, MIN_CONTEXT_SLOT, PREFLIGHT_FAILURE, RpcError, describe, invalid
 
 API_VERSION: Final = "3.1.12"
@@ -505,8 +505,14 @@ def _lamports(account: Account | None) -> int:
 METHODS: Final[dict[str, Method]] = {
     "getAccountInfo": Method(get_account_info, 1, 2),
     "getBalance": Method(get_balance, 1, 2),
+    "getBlock": Method(cluster.get_block, 1, 2),
+    "getBlockCommitment": Method(cluster.get_block_commitment, 1, 1),
     "getBlockHeight": Method(get_slot, 0, 1),
+    "getBlockProduction": Method(cluster.get_block_production, 0, 1),
     "getBlockTime": Method(get_block_time, 1, 1),
+    "getBlocks": Method(cluster.get_blocks, 1, 3),
+    "getBlocksWithLimit": Method(cluster.get_blocks_with_limit, 2, 3),
+    "getClusterNodes": Method(cluster.get_cluster_nodes, 0, 0),
     "getEpochInfo": Method(get_epoch_info, 0, 1),
     "getEpochSchedule": Method(get_epoch_schedule, 0, 0),
     "getFeeForMessage": Method(get_fee_for_message, 1, 2),
@@ -515,15 +521,25 @@ METHODS: Final[dict[str, Method]] = {
     "getHealth": Method(get_health, 0, 0),
     "getHighestSnapshotSlot": Method(get_highest_snapshot_slot, 0, 0),
     "getIdentity": Method(get_identity, 0, 0),
+    "getInflationGovernor": Method(cluster.get_inflation_governor, 0, 1),
+    "getInflationRate": Method(cluster.get_inflation_rate, 0, 0),
+    "getInflationReward": Method(cluster.get_inflation_reward, 1, 2),
+    "getLargestAccounts": Method(cluster.get_largest_accounts, 0, 1),
     "getLatestBlockhash": Method(get_latest_blockhash, 0, 1),
+    "getLeaderSchedule": Method(cluster.get_leader_schedule, 0, 2),
+    "getMaxRetransmitSlot": Method(cluster.get_current_slot, 0, 0),
+    "getMaxShredInsertSlot": Method(cluster.get_current_slot, 0, 0),
     "getMinimumBalanceForRentExemption": Method(get_minimum_balance, 1, 2),
     "getMultipleAccounts": Method(get_multiple_accounts, 1, 2),
     "getProgramAccounts": Method(get_program_accounts, 1, 2),
+    "getRecentPerformanceSamples": Method(cluster.get_recent_performance_samples, 0, 1),
     "getRecentPrioritizationFees": Method(get_prioritization_fees, 0, 1),
     "getSignatureStatuses": Method(get_signature_statuses, 1, 2),
     "getSignaturesForAddress": Method(get_signatures_for_address, 1, 2),
     "getSlot": Method(get_slot, 0, 1),
     "getSlotLeader": Method(get_slot_leader, 0, 1),
+    "getSlotLeaders": Method(cluster.get_slot_leaders, 2, 2),
+    "getStakeMinimumDelegation": Method(cluster.get_stake_minimum_delegation, 0, 1),
     "getSupply": Method(get_supply, 0, 1),
     "getTokenAccountBalance": Method(get_token_account_balance, 1, 2),
     "getTokenAccountsByDelegate": Method(get_token_accounts_by_delegate, 2, 3),
@@ -533,6 +549,7 @@ METHODS: Final[dict[str, Method]] = {
     "getTransaction": Method(get_transaction, 1, 2),
     "getTransactionCount": Method(get_transaction_count, 0, 1),
     "getVersion": Method(get_version, 0, 0),
+    "getVoteAccounts": Method(cluster.get_vote_accounts, 0, 1),
     "isBlockhashValid": Method(is_blockhash_valid, 1, 2),
     "minimumLedgerSlot": Method(get_first_slot, 0, 0),
     "requestAirdrop": Method(request_airdrop, 2, 3),

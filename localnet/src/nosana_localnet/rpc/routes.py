@@ -11,6 +11,7 @@ from aiohttp import web
 
 from ..ledger import Ledger
 from . import params
+from .limits import RateLimit
 from .methods import METHODS
 from .protocol import answer, method_not_found
 from .pubsub import PubSub
@@ -18,13 +19,16 @@ from .pubsub import PubSub
 MAX_BODY_BYTES: Final = 50 * 1024
 """The longest request a node takes."""
 
+TOO_MANY: Final = '{"jsonrpc":"2.0","error":{"code":429,"message":"Too many requests for a specific RPC call"},"id":null}'
+"""The answer of the public nodes to who asks too often."""
+
 Page = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def add_rpc(app: web.Application, ledger: Ledger, path: str = "/", page: Page | None = None) -> None:
+def add_rpc(app: web.Application, ledger: Ledger, path: str = "/", page: Page | None = None, limit: RateLimit | None = None) -> None:
     """Add the routes of ``create_rpc_routes`` to an application, and end its WebSockets when it shuts down."""
     pubsub = PubSub(ledger)
-    app.add_routes(create_rpc_routes(ledger, path, page, pubsub))
+    app.add_routes(create_rpc_routes(ledger, path, page, pubsub, limit))
 
     async def shut_down(_app: web.Application) -> None:
         await pubsub.close()
@@ -32,7 +36,9 @@ def add_rpc(app: web.Application, ledger: Ledger, path: str = "/", page: Page | 
     app.on_shutdown.append(shut_down)
 
 
-def create_rpc_routes(ledger: Ledger, path: str = "/", page: Page | None = None, pubsub: PubSub | None = None) -> list[web.RouteDef]:
+def create_rpc_routes(
+    ledger: Ledger, path: str = "/", page: Page | None = None, pubsub: PubSub | None = None, limit: RateLimit | None = None
+) -> list[web.RouteDef]:
     """Routes for POST (JSON-RPC), GET (WebSocket; ``page``, where given, for browsers) and OPTIONS (CORS) on one path."""
     sockets = pubsub or PubSub(ledger)
 
@@ -46,6 +52,9 @@ def create_rpc_routes(ledger: Ledger, path: str = "/", page: Page | None = None,
         if request.content_type != "application/json":
             words = "Supplied content type is not allowed. Content-Type: application/json is required\n"
             return web.Response(status=415, text=words)
+        wait = limit.wait_seconds() if limit is not None else None
+        if wait is not None:
+            return web.Response(status=429, text=TOO_MANY, content_type="application/json", headers={"Retry-After": str(wait)})
         body = await _bounded_body(request)
         if body is None:
             return web.Response(status=413, text=f"The request is longer than {MAX_BODY_BYTES} bytes; send less at a time.\n")
