@@ -24,6 +24,7 @@ from .ipfs import Store, bytes_to_cid
 from .ledger import NOS_MINT, SYSTEM_PROGRAM, Change, Ledger, Record, token_address
 
 MAX_JOBS: Final = 200
+MAX_KEPT_JOBS: Final = 1000
 MAX_TRANSACTIONS: Final = 50
 MAX_WALLETS: Final = 50
 MAX_QUEUE: Final = 100
@@ -66,6 +67,10 @@ class Job:
             return "running"
         return "stopped" if word == "queued" and self.gone else word
 
+    @property
+    def is_over(self) -> bool:
+        return self.state in ("completed", "stopped")
+
 
 class View:
     """Listens to the ledger, and gives the document of the moment."""
@@ -77,6 +82,7 @@ class View:
         self._runner = runner
         self._service_url = service_url
         self._jobs: OrderedDict[Pubkey, Job] = OrderedDict()
+        self._over: deque[Pubkey] = deque(maxlen=MAX_KEPT_JOBS)
         self._job_count = 0
         self._runs: dict[Pubkey, dict[str, Any]] = {}
         self._wallets: OrderedDict[Pubkey, None] = OrderedDict()
@@ -132,7 +138,9 @@ class View:
                 job = self._jobs[key] = Job(account, self._ledger.unix_time, run)
                 self._job_count += 1
                 self._forget()
-            job.account, job.shown = account, None
+            was_over, job.account, job.shown = job.is_over, account, None
+            if job.is_over and not was_over:
+                self._over.append(key)
             for wallet in (account["payer"], account["project"]):
                 self._remember_wallet(wallet)
         elif data[:8] == _RUN:
@@ -142,17 +150,20 @@ class View:
 
     def _on_gone(self, key: Pubkey) -> None:
         if key in self._jobs:
+            was_over = self._jobs[key].is_over
             self._jobs[key].gone, self._jobs[key].shown = True, None
+            if not was_over:
+                self._over.append(key)
         run = self._runs.pop(key, None)
         if run is not None and run["job"] in self._jobs:
             self._jobs[run["job"]].run = None
 
     def _forget(self) -> None:
-        """The oldest job that is over, when there are more than can be shown; one that still waits or runs is never forgotten."""
-        if len(self._jobs) > MAX_JOBS:
-            over = next((key for key, job in self._jobs.items() if job.state in ("completed", "stopped")), None)
-            if over is not None:
-                del self._jobs[over]
+        """When there are more than can be shown, the oldest job that is over goes first; one that waits or runs only in a crowd."""
+        while len(self._jobs) > MAX_JOBS and self._over:
+            self._jobs.pop(self._over.popleft(), None)
+        while len(self._jobs) > MAX_KEPT_JOBS:
+            self._jobs.popitem(last=False)
 
     def _remember_wallet(self, address: Pubkey) -> None:
         if address not in self._not_wallets:
