@@ -235,6 +235,7 @@ def greeting(network: Network, wallet: Path, address: str) -> str:
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in network.environment(wallet).items())
     return f"""\
 A local Nosana network runs at {network.url} (RPC and PubSub, IPFS under /ipfs/, markets under /api/markets/).
+Open that address in a browser to see jobs, hosts, money and transactions as they happen.
 Hosts wait in {", ".join(f"{slug} ({count})" for slug, count in hosts.items())}; ops run with: {network.runner.name}.
 The wallet {address} got {WALLET_SOL} SOL and {WALLET_NOS} NOS. In another terminal:
 

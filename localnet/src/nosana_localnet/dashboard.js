@@ -138,11 +138,11 @@ function link(url, text) {
 const GOOD = new Set(["succeeded", "ran its full time"]);
 const QUIET = new Set(["ended by owner"]);
 
-/** The word for a job's state, and the class that colours it. */
+/** The word for a job's state, or for what became of it, and the class that colours it. */
 function stateOf(job) {
   if (job.state === "queued") return ["queued", "is-queued"];
   if (job.state === "running") return ["running", "is-running"];
-  if (job.verdict) return [`${job.state}, ${job.verdict}`, GOOD.has(job.verdict) ? "is-good" : QUIET.has(job.verdict) ? "is-quiet" : "is-bad"];
+  if (job.verdict) return [job.verdict, GOOD.has(job.verdict) ? "is-good" : QUIET.has(job.verdict) ? "is-quiet" : "is-bad"];
   return [job.state, "is-quiet"];
 }
 
@@ -161,7 +161,6 @@ function createJob(job) {
   const head = make("span", "head", make("span", "title", parts.name, parts.state), parts.facts, parts.way);
   const summary = make("summary", "", make("span", "chevron"), head);
   const details = make("details", "job", summary, make("div", "body", parts.note, parts.services, parts.ops, parts.list));
-  details.open = job.state === "queued" || job.state === "running"; // one wants to see those that move
   const item = make("li", "", details);
   item.id = `job-${job.address}`;
   item.parts = parts;
@@ -171,6 +170,7 @@ function createJob(job) {
 function updateJob(item, job) {
   const {parts} = item;
   const [word, colour] = stateOf(job);
+  if (job.state === "running" && !item.ran) item.firstElementChild.open = item.ran = true; // one wants to see those that move
   setText(parts.name, jobName(job));
   setText(parts.state, word);
   setClass(parts.state, `state ${colour}`);
@@ -192,7 +192,7 @@ function way(job, colour) {
   const step = (className, title, text) => make("li", className, make("b", "", title), text);
   const ended = {"is-good": "done", "is-bad": "bad"}[colour] ?? "quiet";
   const over = job.state === "completed" || job.state === "stopped";
-  let run = step("", "Run", "waits for a host");
+  let run = step("", "Run", "waiting");
   if (job.started_at !== null) run = step(over ? "done" : "now", "Run", `since ${timeOf(job.started_at)}`);
   else if (over) run = step("", "Run", "never");
   if (job.started_at !== null && over) run = step("done", "Run", `at ${timeOf(job.started_at)}`);
@@ -331,10 +331,12 @@ function renderWallets() {
 
 function createTransaction(entry) {
   const what = entry.instructions.filter((each) => each.program !== "compute budget").map((each) => `${each.program}: ${each.name}`);
+  const key = entry.instructions.flatMap((each) => each.accounts).find(([name]) => name === "job")?.[1];
+  const job = view.jobs.find((each) => each.address === key);
   const head = make("span", "head");
   head.append(
     make("span", `state ${entry.error ? "is-bad" : "is-good"}`, entry.error ? "failed" : "ok"),
-    make("span", "what", what.join(", ") || "compute budget"),
+    make("span", "what", what.join(", ") || "compute budget", make("span", "soft", job ? ` · ${jobName(job)}` : "")),
     make("span", "soft small", timeOf(entry.time)),
   );
   if (entry.error) head.append(make("span", "op-error", entry.error));

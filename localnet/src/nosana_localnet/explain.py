@@ -116,7 +116,7 @@ def error(err: Any, logs: Sequence[str]) -> str:
     for line in logs:
         found = _MESSAGE.search(line)
         if found:
-            return plain(f"{found[1]}: {found[2]}")
+            return plain(f"{found[1]}: {found[2].rstrip('.')}.")
     if isinstance(err, dict) and isinstance(err.get("InstructionError"), list):
         cause = err["InstructionError"][-1]
         code = cause.get("Custom") if isinstance(cause, dict) else None
