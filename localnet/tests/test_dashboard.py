@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
 from browser import PROGRAM, browser
-from network import Poster, batch, definition, until
+from network import Poster, batch, definition, printed, runs, until
 from solders.pubkey import Pubkey
 
 from nosana_localnet.dashboard import MAX_SUBSCRIBERS
@@ -66,7 +66,7 @@ async def job_of(network: Network, client: ClientSession, address: Pubkey) -> Do
 async def test_a_job_from_post_to_result(network: Network, poster: Poster, client: ClientSession) -> None:
     address = poster.post(named("long", "import time; print('up', flush=True); time.sleep(600)"))
     host = network.hosts[0]
-    await until(lambda: host.current and host.current.flow and any("up" in line["log"] for line in host.current.flow.ops[0].logs))
+    await printed(network, address, "up")
     behind = poster.post(named("behind", "print('Done!'); raise SystemExit(3)"))
     await asyncio.sleep(0.3)
     view = await look(network, client)
@@ -96,8 +96,7 @@ async def test_a_job_from_post_to_result(network: Network, poster: Poster, clien
 
 async def test_services_have_their_urls_while_they_run(network: Network, poster: Poster, client: ClientSession) -> None:
     address = poster.post(definition({"id": "web", "args": {"image": "nginx:alpine", "expose": 80}}))
-    host = network.hosts[0]
-    await until(lambda: host.current and host.current.job == address and host.current.flow and host.current.flow.ops[0].running)
+    await runs(network, address)
     await asyncio.sleep(0.3)
     (service,) = (await job_of(network, client, address))["services"]
     assert (service["op"], service["port"], service["online"]) == ("web", 80, True)
