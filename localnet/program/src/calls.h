@@ -53,23 +53,37 @@ typedef struct {
   const SignerSeeds *signer; /* NULL for an account whose key has signed */
 } NewAccount;
 
-/* An account that holds lamports already is topped up and taken over, as Anchor does it, so that nobody can block an address with dust. */
-FUNCTION u64 create_account(const Input *input, AccountInfo *account, const AccountInfo *payer, const NewAccount *made) {
-  u64 rent = rent_exempt(made->size);
-  if (*account->lamports == 0) {
-    u8 data[52];
-    write_u32(data, CREATE_ACCOUNT);
-    write_u64(data + 4, rent);
-    write_u64(data + 12, made->size);
-    sol_memcpy_(data + 20, made->owner, 32);
-    AccountMeta metas[2] = {{payer->key, 1, 1}, {account->key, 1, 1}};
-    CpiInstruction instruction = {&SYSTEM_PROGRAM, metas, 2, data, sizeof data};
-    TRY(call(input, &instruction, made->signer));
-  } else {
-    if (*account->lamports < rent) TRY(system_transfer(input, payer, account, rent - *account->lamports));
-    TRY(system_allocate(input, account, made->size, made->signer));
-    TRY(system_assign(input, account, made->owner, made->signer));
+FUNCTION u64 system_create(const Input *input, const AccountInfo *account, const AccountInfo *payer, const NewAccount *made) {
+  u8 data[52];
+  write_u32(data, CREATE_ACCOUNT);
+  write_u64(data + 4, rent_exempt(made->size));
+  write_u64(data + 12, made->size);
+  sol_memcpy_(data + 20, made->owner, 32);
+  AccountMeta metas[2] = {{payer->key, 1, 1}, {account->key, 1, 1}};
+  CpiInstruction instruction = {&SYSTEM_PROGRAM, metas, 2, data, sizeof data};
+  return call(input, &instruction, made->signer);
+}
+
+/* An account that holds lamports already is topped up and taken over, so that nobody can block an address with dust; it may not be
+ * the payer, though. */
+FUNCTION u64 take_over(const Input *input, const AccountInfo *account, const AccountInfo *payer, const NewAccount *made) {
+  if (same_key(account->key, payer->key)) {
+    u64 number = fail_in(&INIT_PAYER, "nosana_jobs.c");
+    print_text("Left:");
+    sol_log_pubkey(payer->key);
+    print_text("Right:");
+    sol_log_pubkey(account->key);
+    return number;
   }
+  u64 rent = rent_exempt(made->size);
+  if (*account->lamports < rent) TRY(system_transfer(input, payer, account, rent - *account->lamports));
+  TRY(system_allocate(input, account, made->size, made->signer));
+  return system_assign(input, account, made->owner, made->signer);
+}
+
+/* "init" of Anchor. */
+FUNCTION u64 create_account(const Input *input, AccountInfo *account, const AccountInfo *payer, const NewAccount *made) {
+  TRY(*account->lamports ? take_over(input, account, payer, made) : system_create(input, account, payer, made));
   reload(account);
   return 0;
 }
@@ -80,19 +94,6 @@ FUNCTION u64 create_own(const Input *input, AccountInfo *account, const AccountI
   TRY(create_account(input, account, payer, &made));
   write_u64(account->data, layout->discriminator);
   return 0;
-}
-
-/* "init" of Anchor: the payer may not be the account that is made. */
-FUNCTION u64 init(const Input *input, AccountInfo *account, const AccountInfo *payer, const Layout *layout, u64 size) {
-  if (same_key(account->key, payer->key)) {
-    u64 number = fail_in(&INIT_PAYER, "nosana_jobs.c");
-    print_text("Left:");
-    sol_log_pubkey(account->key);
-    print_text("Right:");
-    sol_log_pubkey(payer->key);
-    return number;
-  }
-  return create_own(input, account, payer, layout, size);
 }
 
 /* "close" of Anchor: whatever the account holds goes to somebody, and the account is gone. */

@@ -13,8 +13,10 @@ typedef struct {
 /* Anchor's own. */
 static const Error FALLBACK_NOT_FOUND = {101, "InstructionFallbackNotFound", "Fallback functions are not supported."};
 static const Error DID_NOT_DESERIALIZE = {102, "InstructionDidNotDeserialize", "The program could not deserialize the given instruction."};
+static const Error EVENT_STUB = {1500, "EventInstructionStub", "The program was compiled without `event-cpi` feature."};
 static const Error CONSTRAINT_MUT = {2000, "ConstraintMut", "A mut constraint was violated."};
 static const Error CONSTRAINT_SEEDS = {2006, "ConstraintSeeds", "A seeds constraint was violated."};
+static const Error CONSTRAINT_CLOSE = {2011, "ConstraintClose", "A close constraint was violated."};
 static const Error DUPLICATE_MUTABLE = {2040, "ConstraintDuplicateMutableAccount", "A duplicate mutable account constraint was violated."};
 static const Error DISCRIMINATOR_NOT_FOUND = {3001, "AccountDiscriminatorNotFound", "No discriminator was found on the account."};
 static const Error DISCRIMINATOR_MISMATCH = {3002, "AccountDiscriminatorMismatch", "Account discriminator did not match what was expected."};
@@ -23,6 +25,7 @@ static const Error DID_NOT_SERIALIZE = {3004, "AccountDidNotSerialize", "Failed 
 static const Error NOT_ENOUGH_KEYS = {3005, "AccountNotEnoughKeys", "Not enough account keys given to the instruction."};
 static const Error WRONG_OWNER_PROGRAM = {3007, "AccountOwnedByWrongProgram", "The given account is owned by a different program than expected."};
 static const Error INVALID_PROGRAM_ID = {3008, "InvalidProgramId", "Program ID was not as expected."};
+static const Error NOT_EXECUTABLE = {3009, "InvalidProgramExecutable", "Program account is not executable."};
 static const Error NOT_SIGNER = {3010, "AccountNotSigner", "The given account did not sign."};
 static const Error NOT_INITIALIZED = {3012, "AccountNotInitialized", "The program expected this account to be already initialized."};
 static const Error SYSVAR_MISMATCH = {3015, "AccountSysvarMismatch", "The given public key does not match the required sysvar."};
@@ -58,7 +61,9 @@ static const Error NFT_OWNER = {6016, "NodeNftWrongOwner", "This NFT is not owne
 static const Error NFT_AMOUNT = {6017, "NodeNftInvalidAmount", "Access NFT amount cannot be 0."};
 static const Error NFT_COLLECTION = {6018, "NodeKeyInvalidCollection", "This access key does not belong to a verified collection."};
 
-#define INVALID_ACCOUNT_DATA (4ULL << 32) /* the runtime's own error, not a program's number */
+/* The runtime's own errors, not a program's numbers. */
+#define INVALID_ACCOUNT_DATA (4ULL << 32)
+#define UNINITIALIZED_ACCOUNT (10ULL << 32)
 
 typedef struct {
   char text[384];

@@ -48,7 +48,7 @@ FUNCTION u64 check_new_run(const AccountInfo *run) {
   TRY(check_writable(run, "run"));
   TRY(check(run->is_signer, &MISSING_SIGNATURE, "run"));
   TRY(check(*run->lamports == 0, &LAMPORTS_NON_NULL, "run"));
-  return check(same_key(run->owner, &SYSTEM_PROGRAM), &INVALID_OWNER, "run");
+  return same_key(run->owner, &SYSTEM_PROGRAM) ? 0 : fail_keys(&INVALID_OWNER, "run", run->owner, &SYSTEM_PROGRAM);
 }
 
 FUNCTION u64 check_admin(const Input *input, const AccountInfo *authority) {
@@ -101,11 +101,13 @@ FUNCTION u64 settle(const Input *input, const Settlement *s) {
   write_u64(s->job->data + JOB_TIME_END, (u64)end);
   if (price(s->job) == 0) return 0;
   u64 paid, all;
-  i64 seconds = end - start < timeout(s->job) ? end - start : timeout(s->job);
+  i64 seconds;
+  TRY(difference(end, start, &seconds));
+  if (seconds > timeout(s->job)) seconds = timeout(s->job);
   TRY(price_of(price(s->job), seconds, &paid));
   TRY(price_of(price(s->job), timeout(s->job), &all));
   TRY(pay_from_vault(input, s->market, s->vault, s->user, paid));
-  return all > paid ? pay_from_vault(input, s->market, s->vault, s->deposit, all - paid) : 0;
+  return pay_from_vault(input, s->market, s->vault, s->deposit, all - paid); /* of 0 as well: the accounts are checked even then */
 }
 
 /* --- markets --- */
@@ -133,7 +135,7 @@ FUNCTION u64 open(Input *input) {
   TRY(read_accounts(input, OPEN, COUNT(OPEN)));
   AccountInfo *a = input->accounts, *mint = a, *market = a + 1, *vault = a + 2, *authority = a + 3, *access_key = a + 4;
   u8 bump = 0;
-  TRY(init(input, market, authority, &MARKET_LAYOUT, MARKET_SIZE));
+  TRY(create_own(input, market, authority, &MARKET_LAYOUT, MARKET_SIZE));
   TRY(open_vault(input, &bump));
   if (!same_key(mint->key, nos_mint(input))) return fail_keys(&INVALID_MINT, "mint", mint->key, nos_mint(input));
   TRY(check_writable(authority, "authority"));
@@ -190,6 +192,7 @@ FUNCTION u64 close(Input *input) {
   TRY(check_writable(market, "market"));
   TRY(check_has(market, MARKET_AUTHORITY, authority, &UNAUTHORIZED, "market"));
   TRY(check_market_vault(market, vault));
+  TRY(check_close(market, authority, "market"));
   TRY(check_writable(vault, "vault"));
   TRY(check_writable(user, "user"));
   return close_market(input, market, vault, user, authority);
@@ -201,6 +204,7 @@ FUNCTION u64 close_admin(Input *input) {
   AccountInfo *a = input->accounts, *market = a, *vault = a + 1, *user = a + 2, *authority = a + 3;
   TRY(check_writable(market, "market"));
   TRY(check_market_vault(market, vault));
+  TRY(check_close(market, authority, "market"));
   TRY(check_writable(vault, "vault"));
   TRY(check_writable(user, "user"));
   TRY(check_admin(input, authority));
@@ -229,7 +233,7 @@ FUNCTION u64 list(Input *input) {
   TRY(read_accounts(input, LIST, COUNT(LIST)));
   AccountInfo *a = input->accounts, *job = a, *market = a + 1, *run = a + 2, *user = a + 3, *vault = a + 4, *payer = a + 5;
   AccountInfo *reflection = a + 6, *rewards_vault = a + 7, *project = a + 8;
-  TRY(init(input, job, payer, &JOB_LAYOUT, JOB_SIZE));
+  TRY(create_own(input, job, payer, &JOB_LAYOUT, JOB_SIZE));
   TRY(check_duplicates(input, LIST, COUNT(LIST)));
   TRY(check_writable(market, "market"));
   TRY(check_market_vault(market, vault));
@@ -243,18 +247,15 @@ FUNCTION u64 list(Input *input) {
 
   write_job(input, job, market, payer, project);
   u8 full = 0;
-  if (market->data[MARKET_JOB_TYPE] == JOB_TYPE_UNKNOWN) {
-    /* such a market queues nothing */
-  } else if (queue_type(market) == QUEUE_NODE) {
+  if (queue_type(market) == QUEUE_NODE) {
     Pubkey node = *(const Pubkey *)queue_entry(market, 0);
     queue_remove_at(market, 0);
     TRY(create_own(input, run, payer, &RUN_LAYOUT, RUN_SIZE));
     NewRun made = {job->key, &node, payer->key};
     write_run(run, &made);
-  } else if (queue_is_full(market)) {
-    full = 1;
-  } else {
-    queue_push(market, QUEUE_JOB, job->key);
+  } else if (queues(market)) {
+    full = queue_is_full(market);
+    if (!full) queue_push(market, QUEUE_JOB, job->key);
   }
   Payment paid = {user, vault, payer, reflection, rewards_vault};
   TRY(pay_deposit(input, job, &paid));
@@ -282,8 +283,8 @@ FUNCTION u64 assign(Input *input) {
   TRY(read_accounts(input, ASSIGN_ACCOUNTS, COUNT(ASSIGN_ACCOUNTS)));
   AccountInfo *a = input->accounts, *job = a, *market = a + 1, *run = a + 2, *node = a + 3, *user = a + 4, *vault = a + 5, *payer = a + 6;
   AccountInfo *reflection = a + 7, *rewards_vault = a + 8, *project = a + 9;
-  TRY(init(input, job, payer, &JOB_LAYOUT, JOB_SIZE));
-  TRY(init(input, run, payer, &RUN_LAYOUT, RUN_SIZE));
+  TRY(create_own(input, job, payer, &JOB_LAYOUT, JOB_SIZE));
+  TRY(create_own(input, run, payer, &RUN_LAYOUT, RUN_SIZE));
   TRY(check_duplicates(input, ASSIGN_ACCOUNTS, COUNT(ASSIGN_ACCOUNTS)));
   TRY(check_writable(market, "market"));
   TRY(check_market_vault(market, vault));
@@ -318,6 +319,7 @@ FUNCTION u64 delist(Input *input) {
   TRY(check_job_market(job, market));
   TRY(check_project(job, authority));
   TRY(check(state(job) == QUEUED, &JOB_WRONG_STATE, "job"));
+  TRY(check_close(job, payer, "job"));
   TRY(check_writable(market, "market"));
   TRY(check_market_vault(market, vault));
   TRY(check(queue_type(market) == QUEUE_JOB, &MARKET_WRONG_STATE, "market"));
@@ -374,8 +376,8 @@ FUNCTION u64 extend(Input *input) {
     print_signed("Right: ", present);
     return number;
   }
-  i64 added = (i64)((u64)wanted - (u64)present);
-  if (added < 0) return panic("attempt to subtract with overflow");
+  i64 added;
+  TRY(difference(wanted, present, &added));
   write_u64(job->data + JOB_TIMEOUT, (u64)wanted);
   if (price(job) == 0) return 0;
   u64 amount;
@@ -408,6 +410,7 @@ FUNCTION u64 end(Input *input) {
   TRY(check_writable(run, "run"));
   TRY(check_has(run, RUN_PAYER, payer, &INVALID_PAYER, "run"));
   TRY(check_has(run, RUN_JOB, job, &INVALID_JOB, "run"));
+  TRY(check_close(run, payer, "run"));
   TRY(check_writable(deposit, "deposit"));
   TRY(check_nos_account(input, price(job), deposit, key_at(job, JOB_PAYER), "deposit"));
   TRY(check_writable(user, "user"));
@@ -436,14 +439,15 @@ FUNCTION u64 recover(Input *input) {
   TRY(check_job_market(job, market));
   TRY(check_project(job, authority));
   TRY(check(state(job) == STOPPED, &JOB_WRONG_STATE, "job"));
+  TRY(check_close(job, payer, "job"));
   TRY(check_market_vault(market, vault));
   TRY(check_writable(vault, "vault"));
   TRY(check_writable(user, "user"));
   TRY(check_writable(payer, "payer"));
 
-  u64 amount; /* computed for free jobs too: one with a negative timeout can never be recovered */
+  u64 amount; /* computed and moved for free jobs too: one with a negative timeout can never be recovered */
   TRY(price_of(price(job), timeout(job), &amount));
-  if (amount) TRY(pay_from_vault(input, market, vault, user, amount));
+  TRY(pay_from_vault(input, market, vault, user, amount));
   return close_account(job, payer);
 }
 
@@ -522,6 +526,7 @@ FUNCTION u64 work(Input *input) {
   TRY(check_access_key(&worker));
 
   if (queue_type(market) != QUEUE_JOB) {
+    if (!queues(market)) return 0;
     if (queue_is_full(market)) return fail_at(&DID_NOT_SERIALIZE, "market");
     queue_push(market, QUEUE_NODE, node->key);
     return 0;
@@ -557,7 +562,7 @@ FUNCTION u64 claim(Input *input) {
   TRY(read_accounts(input, CLAIM, COUNT(CLAIM)));
   AccountInfo *a = input->accounts, *job = a, *run = a + 1, *market = a + 2, *payer = a + 6, *node = a + 7;
   Node worker = {market, a + 3, a + 4, a + 5, node};
-  TRY(init(input, run, payer, &RUN_LAYOUT, RUN_SIZE));
+  TRY(create_own(input, run, payer, &RUN_LAYOUT, RUN_SIZE));
   TRY(check_writable(job, "job"));
   TRY(check_job_market(job, market));
   TRY(check(state(job) == STOPPED, &JOB_WRONG_STATE, "job"));
@@ -613,6 +618,7 @@ FUNCTION u64 finish(Input *input) {
   TRY(check_has(run, RUN_JOB, job, &INVALID_JOB, "run"));
   TRY(check(same_key(key_at(run, RUN_PAYER), payer_run->key), &INVALID_PAYER, "run"));
   TRY(check(same_key(key_at(run, RUN_NODE), node->key), &UNAUTHORIZED, "run"));
+  TRY(check_close(run, payer_run, "run"));
   TRY(check_market_vault(market, vault));
   TRY(check_writable(vault, "vault"));
   TRY(check_writable(deposit, "deposit"));
@@ -642,6 +648,7 @@ FUNCTION u64 quit(Input *input) {
   TRY(check_has(run, RUN_JOB, job, &INVALID_JOB, "run"));
   TRY(check_has(run, RUN_PAYER, payer, &INVALID_PAYER, "run"));
   TRY(check(same_key(key_at(run, RUN_NODE), node->key), &UNAUTHORIZED, "run"));
+  TRY(check_close(run, payer, "run"));
   TRY(check_writable(payer, "payer"));
 
   job->data[JOB_STATE] = STOPPED;
@@ -656,6 +663,7 @@ FUNCTION u64 quit_admin(Input *input) {
   AccountInfo *a = input->accounts, *run = a, *payer = a + 1, *authority = a + 2;
   TRY(check_writable(run, "run"));
   TRY(check_has(run, RUN_PAYER, payer, &INVALID_PAYER, "run"));
+  TRY(check_close(run, payer, "run"));
   TRY(check_writable(payer, "payer"));
   TRY(check_admin(input, authority));
   return close_account(run, payer);
@@ -672,8 +680,10 @@ FUNCTION u64 clean(Input *input) {
   TRY(check_writable(job, "job"));
   TRY(check_has(job, JOB_PAYER, payer, &INVALID_PAYER, "job"));
   TRY(check(state(job) == DONE, &JOB_WRONG_STATE, "job"));
-  i64 age = now() - read_i64(job->data + JOB_TIME_END);
+  i64 age;
+  TRY(difference(now(), read_i64(job->data + JOB_TIME_END), &age));
   TRY(check(read_i64(market->data + MARKET_JOB_EXPIRATION) < age, &JOB_NOT_EXPIRED, "job"));
+  TRY(check_close(job, payer, "job"));
   TRY(check_writable(payer, "payer"));
   return close_account(job, payer);
 }
@@ -685,6 +695,7 @@ FUNCTION u64 clean_admin(Input *input) {
   AccountInfo *a = input->accounts, *job = a, *payer = a + 1, *authority = a + 2;
   TRY(check_writable(job, "job"));
   TRY(check_has(job, JOB_PAYER, payer, &INVALID_PAYER, "job"));
+  TRY(check_close(job, payer, "job"));
   TRY(check_writable(payer, "payer"));
   TRY(check_admin(input, authority));
   return close_account(job, payer);

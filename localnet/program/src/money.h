@@ -11,6 +11,11 @@
 #define JOB_FEE_FRACTION 0
 #endif
 
+FUNCTION u64 difference(i64 from, i64 what, i64 *result) {
+  *result = (i64)((u64)from - (u64)what);
+  return (from < what) == (*result < 0) ? 0 : panic("attempt to subtract with overflow");
+}
+
 /* price * seconds without 128-bit arithmetic, which the target does not have. */
 FUNCTION u64 price_of(u64 price, i64 seconds, u64 *amount) {
   if (seconds < 0) return panic("negative duration");

@@ -11,6 +11,9 @@ INLINE u8 *queue_entry(const AccountInfo *market, u32 index) { return market->da
 
 INLINE u8 queue_type(const AccountInfo *market) { return market->data[MARKET_QUEUE_TYPE]; }
 
+/* A market of unknown type takes nobody into its queue; those who are there already are still matched. */
+INLINE u8 queues(const AccountInfo *market) { return market->data[MARKET_JOB_TYPE] != JOB_TYPE_UNKNOWN; }
+
 /* A full queue is noticed only when the account is written back, after everything else of the instruction has happened. */
 INLINE u8 queue_is_full(const AccountInfo *market) { return MARKET_QUEUE + 32 * ((u64)queue_len(market) + 1) > market->data_len; }
 

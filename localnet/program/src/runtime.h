@@ -109,7 +109,8 @@ INLINE void write_u32(u8 *at, u32 value) {
   for (int i = 0; i < 4; i++, value >>= 8) at[i] = (u8)value;
 }
 
-#define MAX_ACCOUNTS 24
+/* No instruction looks at more; what follows is accepted and not looked at. */
+#define MAX_ACCOUNTS 16
 
 /* One call of the program. */
 typedef struct {
@@ -121,36 +122,35 @@ typedef struct {
 } Input;
 
 /* Aligned loader format: a duplicate account is an index, every other one is followed by 10,240 bytes of room to grow. */
-FUNCTION u8 parse_input(const u8 *at, Input *input) {
+FUNCTION void parse_input(const u8 *at, Input *input) {
   u64 count = *(const u64 *)at;
   at += 8;
   for (u64 i = 0; i < count; i++) {
-    AccountInfo account;
     u8 first = at[0];
     if (first != 0xff) {
-      account = input->accounts[first];
+      if (i < MAX_ACCOUNTS) input->accounts[i] = input->accounts[first];
       at += 8;
-    } else {
-      account.is_signer = at[1];
-      account.is_writable = at[2];
-      account.executable = at[3];
-      account.key = (Pubkey *)(at + 8);
-      account.owner = (Pubkey *)(at + 40);
-      account.lamports = (u64 *)(at + 72);
-      account.data_len = *(const u64 *)(at + 80);
-      account.data = (u8 *)(at + 88);
-      at += 88 + account.data_len + 10240;
-      at = (const u8 *)(((u64)at + 7) & ~7ULL);
-      account.rent_epoch = *(const u64 *)at;
-      at += 8;
+      continue;
     }
+    AccountInfo account;
+    account.is_signer = at[1];
+    account.is_writable = at[2];
+    account.executable = at[3];
+    account.key = (Pubkey *)(at + 8);
+    account.owner = (Pubkey *)(at + 40);
+    account.lamports = (u64 *)(at + 72);
+    account.data_len = *(const u64 *)(at + 80);
+    account.data = (u8 *)(at + 88);
+    at += 88 + account.data_len + 10240;
+    at = (const u8 *)(((u64)at + 7) & ~7ULL);
+    account.rent_epoch = *(const u64 *)at;
+    at += 8;
     if (i < MAX_ACCOUNTS) input->accounts[i] = account;
   }
   input->accounts_len = count < MAX_ACCOUNTS ? count : MAX_ACCOUNTS;
   input->data_len = *(const u64 *)at;
   input->data = at + 8;
   input->program_id = (const Pubkey *)(at + 8 + input->data_len);
-  return count <= MAX_ACCOUNTS;
 }
 
 /* The length that the runtime reads back stands right before the data. */

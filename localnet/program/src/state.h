@@ -63,7 +63,19 @@ enum { REFLECTION_RATE = 8, REFLECTION_TOTAL = 24, REFLECTION_XNOS = 40, REFLECT
 #define ADD_FEE 0x704c7bfdd4bde143ULL
 
 /* A token account of the token program. */
-enum { TOKEN_MINT = 0, TOKEN_OWNER = 32, TOKEN_AMOUNT = 64, TOKEN_STATE = 108, TOKEN_SIZE = 165, MINT_INITIALIZED = 45, MINT_SIZE = 82 };
+enum {
+  TOKEN_MINT = 0,
+  TOKEN_OWNER = 32,
+  TOKEN_AMOUNT = 64,
+  TOKEN_DELEGATE = 72,
+  TOKEN_STATE = 108,
+  TOKEN_NATIVE = 109,
+  TOKEN_CLOSER = 129,
+  TOKEN_SIZE = 165,
+};
+
+/* A mint of the token program. */
+enum { MINT_AUTHORITY = 0, MINT_INITIALIZED = 45, MINT_FREEZER = 46, MINT_SIZE = 82 };
 
 typedef struct {
   u64 discriminator;
