@@ -18,7 +18,7 @@ FUNCTION u64 difference(i64 from, i64 what, i64 *result) {
 
 /* price * seconds without 128-bit arithmetic, which the target does not have. */
 FUNCTION u64 price_of(u64 price, i64 seconds, u64 *amount) {
-  if (seconds < 0) return panic("negative duration");
+  if (seconds < 0) return panic("called `Result::unwrap()` on an `Err` value: TryFromIntError(())");
   u64 high_price = price >> 32, low_price = price & 0xffffffff;
   u64 high_time = (u64)seconds >> 32, low_time = (u64)seconds & 0xffffffff;
   if (high_price && high_time) return panic("attempt to multiply with overflow");

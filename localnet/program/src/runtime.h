@@ -66,7 +66,7 @@ typedef struct {
 
 extern void sol_log_(const char *, u64);
 extern void sol_log_pubkey(const Pubkey *);
-extern void sol_panic_(const char *, u64, u64, u64);
+extern void abort(void);
 extern u64 sol_invoke_signed_c(const CpiInstruction *, const AccountInfo *, u64, const SignerSeeds *, u64);
 extern u64 sol_get_clock_sysvar(Clock *);
 extern u64 sol_get_rent_sysvar(void *);
