@@ -477,7 +477,7 @@ FUNCTION u8 in_collection(const AccountInfo *metadata, const Pubkey *mint, const
     if (at + 1 > len) return 0;
     at += data[at] ? 2 : 1;
   }
-  if (at + 34 > len || !data[at]) return 0;
+  if (at + 34 + 3 > len || !data[at]) return 0; /* three more options follow, and metadata that breaks off is none */
   return data[at + 1] == 1 && same_key(data + at + 2, collection);
 }
 
