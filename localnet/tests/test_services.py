@@ -89,6 +89,23 @@ async def test_markets_by_slug_and_address(network: Network, client: ClientSessi
         assert answer.status == 404
 
 
+async def test_a_market_says_all_that_the_real_api_says(network: Network, client: ClientSession) -> None:
+    async with client.get(f"{network.url}/api/markets/nvidia-3060/") as answer:
+        market = await answer.json()
+    fields = """address slug name sft type usd_reward_per_hour nos_reward_per_second nos_job_price_per_second network_fee_percentage
+        premium_community_relation gpu_types required_images required_remote_resources nodes client lowest_vram max_usd_uptime_reward_per_day"""
+    assert set(market) == set(fields.split())
+
+
+async def test_credits_are_shown_to_api_keys_only(network: Network, client: ClientSession) -> None:
+    url = f"{network.url}/api/credits/balance"
+    async with client.get(url, headers={"Authorization": "Bearer nos_anything"}) as answer:
+        assert set(await answer.json()) == {"assignedCredits", "reservedCredits", "settledCredits"}
+    for headers in ({}, {"Authorization": "Bearer else"}, {"Authorization": "nos_anything"}):
+        async with client.get(url, headers=headers) as answer:
+            assert answer.status == 401
+
+
 async def test_the_faucet_gives_and_refuses_nonsense(network: Network, client: ClientSession) -> None:
     wallet = Keypair().pubkey()
     async with client.post(f"{network.url}/faucet", json={"address": str(wallet), "sol": 2, "nos": 3}) as answer:

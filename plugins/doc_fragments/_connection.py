@@ -48,7 +48,7 @@ options:
     type: str
   api_url:
     description:
-      - Base URL of the Nosana REST API, where market slugs are looked up.
+      - Base URL of the Nosana REST API, where markets are looked up.
       - If not set, the value of the environment variable E(NOSANA_API_URL) is used.
     type: str
   node_domain:

@@ -39,6 +39,7 @@ def describe(ledger: Ledger, market: MarketSpec, fee_fraction: int = 0) -> dict[
         "nodes": waiting,
         "client": True,
         "lowest_vram": market.vram_gb,
+        "max_usd_uptime_reward_per_day": 0,
     }
 
 

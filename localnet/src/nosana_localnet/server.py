@@ -21,7 +21,7 @@ from aiohttp import web
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from . import __version__, genesis, ipfs, markets, programs
+from . import __version__, credits, genesis, ipfs, markets, programs
 from .dashboard import Dashboard
 from .hosts.api import HostFront
 from .hosts.container import ContainerRunner
@@ -183,7 +183,8 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
     dashboard = Dashboard(ledger, store, hosts, runner.name, domain=DOMAIN)
     dashboard.add(app)
     add_rpc(app, ledger, page=dashboard.page, limit=RateLimit(*settings.rate_limit) if settings.rate_limit else None)
-    app.add_routes([*ipfs.routes(store), *markets.routes(ledger, settings.fee_fraction), *_control_routes(ledger, store, hosts, runner)])
+    app.add_routes([*ipfs.routes(store), *markets.routes(ledger, settings.fee_fraction), *credits.routes()])
+    app.add_routes(_control_routes(ledger, store, hosts, runner))
     await web_runner.setup()
     try:
         try:

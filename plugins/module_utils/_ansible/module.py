@@ -15,7 +15,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from .._clients.errors import NosanaError
 from .._libraries import MISSING_LIBRARY, MISSING_TRACEBACK
 from . import tasks
-from .options import JOB_INFO_RULES, JOB_RULES, job_info_spec, job_spec
+from .options import JOB_INFO_RULES, JOB_RULES, MARKET_INFO_RULES, job_info_spec, job_spec, market_info_spec, wallet_info_spec
 from .secrets import register, url_secrets
 
 
@@ -29,6 +29,18 @@ def run_job_info() -> None:
     """nosana_job_info's main."""
     module = AnsibleModule(argument_spec=job_info_spec(), supports_check_mode=True, **JOB_INFO_RULES)
     _run(module, lambda: tasks.job_info_task(module.params))
+
+
+def run_market_info() -> None:
+    """nosana_market_info's main."""
+    module = AnsibleModule(argument_spec=market_info_spec(), supports_check_mode=True, **MARKET_INFO_RULES)
+    _run(module, lambda: tasks.market_info_task(module.params))
+
+
+def run_wallet_info() -> None:
+    """nosana_wallet_info's main."""
+    module = AnsibleModule(argument_spec=wallet_info_spec(), supports_check_mode=True)
+    _run(module, lambda: tasks.wallet_info_task(module.params))
 
 
 def _run(module: AnsibleModule, start: Callable[[], Coroutine[Any, Any, tasks.TaskResult]]) -> None:

@@ -92,3 +92,29 @@ def job_info_spec() -> dict[str, dict[str, Any]]:
 
 
 JOB_INFO_RULES: dict[str, Any] = {"mutually_exclusive": [("name", "id")]}
+
+
+def market_info_spec() -> dict[str, dict[str, Any]]:
+    """The options of nosana_market_info."""
+    return {
+        "name": {"type": "str"},
+        "id": {"type": "str"},
+        "gpu": {"type": "str"},
+        "max_price": {"type": "float"},
+        "min_vram": {"type": "float"},
+        "type": {"type": "str", "choices": ["PREMIUM", "COMMUNITY", "OTHER"]},
+        "available": {"type": "bool", "default": False},
+        **connection_spec(),
+    }
+
+
+MARKET_INFO_RULES: dict[str, Any] = {"mutually_exclusive": [("name", "id")]}
+
+
+def wallet_info_spec() -> dict[str, dict[str, Any]]:
+    """The options of nosana_wallet_info."""
+    return {
+        "address": {"type": "str"},
+        "api_key": _option("NOSANA_API_KEY", no_log=True),
+        **connection_spec(),
+    }

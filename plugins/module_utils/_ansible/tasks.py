@@ -20,8 +20,10 @@ from .._clients.node import NodeApi
 from .._clients.rest import Api
 from .._clients.rpc import Rpc
 from .._clients.transaction import Sender
-from .._clients.wallet import load_wallet
+from .._clients.wallet import Wallet, load_wallet
 from .._jobs.definition import declare, parse, redact, secrets, short_form
+from .._jobs.info import MarketQuery, market_info, wallet_info
+from .._jobs.markets import Wish, parse_wish
 from .._jobs.service import Declaration, JobService, Outcome, Wait, WaitFor
 
 Params = Mapping[str, Any]
@@ -66,6 +68,30 @@ async def job_info_task(params: Params, *, clock: Clock | None = None) -> TaskRe
     return TaskResult({"changed": False, "jobs": jobs}, warnings + more)
 
 
+async def market_info_task(params: Params, *, clock: Clock | None = None) -> TaskResult:
+    """nosana_market_info."""
+    wished = {key: params[key] for key in ("gpu", "max_price", "min_vram") if params[key] is not None}
+    query = MarketQuery(
+        name=params["name"],
+        address=params["id"],
+        wish=parse_wish(wished, where="") if wished else Wish(),
+        kind=params["type"],
+        available=params["available"],
+    )
+    async with _connect(params, clock) as to:
+        markets, warnings = await market_info(to.network, to.rpc, to.api, query)
+    return TaskResult({"changed": False, "markets": markets}, warnings)
+
+
+async def wallet_info_task(params: Params, *, clock: Clock | None = None) -> TaskResult:
+    """nosana_wallet_info. The wallet is read for its address only, and not at all when an address is given."""
+    warnings: list[str] = []
+    address = params["address"] or _wallet(params, warnings, also="or an address").address
+    async with _connect(params, clock) as to:
+        wallet, more = await wallet_info(to.network, to.rpc, to.api, address=address, api_key=params["api_key"] or None)
+    return TaskResult({"changed": False, "wallet": wallet}, warnings + more)
+
+
 def definition_secrets(params: Params) -> list[str]:
     """The values in the declared definition that look like secrets, for masking; raises InvalidInput when it cannot be read."""
     if params.get("job_definition") is not None:
@@ -73,27 +99,49 @@ def definition_secrets(params: Params) -> list[str]:
     return secrets({"env": params.get("env") or {}})
 
 
+@dataclass(frozen=True)
+class _Connection:
+    """A network and the clients for it that every module needs."""
+
+    network: Network
+    clock: Clock
+    http: Http
+    rpc: Rpc
+    api: Api
+
+
 @asynccontextmanager
-async def _service(params: Params, warnings: list[str], clock: Clock | None) -> AsyncIterator[JobService]:
-    """The job service with all its clients; the connections are closed at the end."""
-    if not params["wallet"]:
-        raise InvalidInput("wallet is missing: give the path of a key file, or set NOSANA_WALLET.")
-    wallet = load_wallet(params["wallet"])
-    warnings += wallet.warnings
+async def _connect(params: Params, clock: Clock | None) -> AsyncIterator[_Connection]:
+    """The clients for the network that the options name; the connections are closed at the end."""
     network = _network(params)
     clock = clock or SystemClock()
     async with Http(clock) as http:
-        rpc = Rpc(http, network.rpc_url)
+        yield _Connection(network, clock, http, Rpc(http, network.rpc_url), Api(http, network.api_url))
+
+
+@asynccontextmanager
+async def _service(params: Params, warnings: list[str], clock: Clock | None) -> AsyncIterator[JobService]:
+    """The job service with all its clients."""
+    wallet = _wallet(params, warnings)
+    async with _connect(params, clock) as to:
         yield JobService(
-            network=network,
+            network=to.network,
             wallet=wallet.keypair,
-            rpc=rpc,
-            ipfs=Ipfs(http, network.ipfs_api_url, network.ipfs_gateway_url, params["ipfs_jwt"] or None),
-            api=Api(http, network.api_url),
-            node_api=NodeApi(http),
-            sender=Sender(rpc, clock),
-            clock=clock,
+            rpc=to.rpc,
+            ipfs=Ipfs(to.http, to.network.ipfs_api_url, to.network.ipfs_gateway_url, params["ipfs_jwt"] or None),
+            api=to.api,
+            node_api=NodeApi(to.http),
+            sender=Sender(to.rpc, to.clock),
+            clock=to.clock,
         )
+
+
+def _wallet(params: Params, warnings: list[str], *, also: str = "") -> Wallet:
+    if not params["wallet"]:
+        raise InvalidInput(f"wallet is missing: give the path of a key file, {also + ', ' if also else ''}or set NOSANA_WALLET.")
+    wallet = load_wallet(params["wallet"])
+    warnings += wallet.warnings
+    return wallet
 
 
 def _network(params: Params) -> Network:

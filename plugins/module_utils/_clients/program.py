@@ -30,6 +30,7 @@ RENT_SYSVAR = "SysvarRent111111111111111111111111111111111"
 
 JOB_QUEUED, JOB_DONE, JOB_STOPPED = 0, 2, 3
 QUEUE_OF_JOBS, QUEUE_OF_NODES, QUEUE_EMPTY = 0, 1, 255
+JOB_TYPE_UNKNOWN = 255
 
 # Accounts of each instruction in their order: w writable, s signs. The words are the program's own.
 INSTRUCTIONS: dict[str, str] = {
@@ -191,10 +192,10 @@ def decode_market(data: bytes) -> Market:
 
 
 def job_filters(
-    *, project: str | None = None, state: int | None = None, market: str | None = None, node: str | None = None
+    *, project: str | None = None, payer: str | None = None, state: int | None = None, market: str | None = None, node: str | None = None
 ) -> list[dict[str, Any]]:
     """getProgramAccounts filters for job accounts."""
-    wanted = [(0, b58encode(_JOB)), (72, market), (104, node), (176, project)]
+    wanted = [(0, b58encode(_JOB)), (72, market), (104, node), (136, payer), (176, project)]
     wanted.append((208, None if state is None else b58encode(bytes([state]))))
     return [_memcmp(offset, value) for offset, value in wanted if value is not None]
 

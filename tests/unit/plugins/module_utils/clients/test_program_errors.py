@@ -145,4 +145,5 @@ def test_filters_name_the_places_of_the_fields() -> None:
     }
     assert found == {0: "GESmduEEyPE", 72: KEY, 104: KEY, 176: KEY, 208: "3"}
     assert [entry["memcmp"]["offset"] for entry in program.job_filters(state=0)] == [0, 208]
+    assert [entry["memcmp"] for entry in program.job_filters(payer=KEY)][1:] == [{"offset": 136, "bytes": KEY}]
     assert [entry["memcmp"]["offset"] for entry in program.run_filters(job=KEY)] == [0, 8]

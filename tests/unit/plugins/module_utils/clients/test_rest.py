@@ -1,19 +1,27 @@
-"""Markets by address and by slug."""
+"""The REST API: markets by address and by slug, what is believed of them, credits."""
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
 import asyncio
+import json
+from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
 
 from ansible_collections.nosana.compute.plugins.module_utils._clients.clock import SystemClock
-from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import NosanaError, NotFound, Refused, UnexpectedAnswer
+from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import (
+    InvalidInput,
+    NosanaError,
+    NotFound,
+    Refused,
+    UnexpectedAnswer,
+)
 from ansible_collections.nosana.compute.plugins.module_utils._clients.http import Http
-from ansible_collections.nosana.compute.plugins.module_utils._clients.rest import Api, is_address
+from ansible_collections.nosana.compute.plugins.module_utils._clients.rest import Api, MarketListing, is_address
 
 ADDRESS = "97G9NnvBDQ2WpKu6fasoMsAKmfj63C9rhysJnkeWodAf"
 OTHER = "7AtiXMSH6R1jjBxrcYjehCkkSF7zvYWte63gwEDBcGHq"
@@ -81,3 +89,112 @@ def test_other_answers_advise_to_give_the_address(answer: Any, status: int, kind
 )
 def test_what_is_an_address(value: Any, known: bool) -> None:
     assert is_address(value) is known
+
+
+# --- listings: the API is not believed -------------------------------------------------------------------------------
+
+
+def ask(answer: Any, question: str = "listings", *arguments: Any, status: int = 200, content: bytes | None = None) -> Any:
+    def handler(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, content=content) if content is not None else httpx.Response(status, json=answer)
+
+    async def run() -> Any:
+        async with Http(SystemClock(), attempts=1, transport=httpx.MockTransport(handler)) as http:
+            return await getattr(Api(http, "http://api.example"), question)(*arguments)
+
+    return asyncio.run(run())
+
+
+FULL = {
+    "address": ADDRESS,
+    "slug": "nvidia-4090",
+    "name": "NVIDIA 4090",
+    "type": "PREMIUM",
+    "usd_reward_per_hour": 0.27,
+    "nos_job_price_per_second": 0.000215,
+    "network_fee_percentage": 10,
+    "gpu_types": ["NVIDIA GeForce RTX 4090"],
+    "lowest_vram": 24,
+}
+
+
+def test_a_listing_holds_what_the_api_says_exactly() -> None:
+    assert ask([FULL]) == [
+        MarketListing(
+            address=ADDRESS,
+            slug="nvidia-4090",
+            name="NVIDIA 4090",
+            type="PREMIUM",
+            gpu_types=("NVIDIA GeForce RTX 4090",),
+            min_vram_gb=Decimal(24),
+            price=215,
+            usd_per_hour=Decimal("0.297"),
+        )
+    ]
+
+
+@pytest.mark.parametrize("wild", [None, True, "9", -1, [], {}, 1e300, float("nan"), float("inf"), 10**4000])
+def test_numbers_that_cannot_be_are_not_known(wild: Any) -> None:
+    numbers = ("usd_reward_per_hour", "nos_job_price_per_second", "lowest_vram")
+    (listing,) = ask(None, content=json.dumps([FULL | dict.fromkeys(numbers, wild)]).encode())
+    assert (listing.usd_per_hour, listing.price, listing.min_vram_gb) == (None, None, None)
+    (listing,) = ask(None, content=json.dumps([FULL | {"network_fee_percentage": wild}]).encode())
+    assert listing.usd_per_hour == Decimal("0.27")
+
+
+@pytest.mark.parametrize("wild", [None, True, 7, "text", {}, [None, 7, {}, ""], ["\x1b", "\n"]])
+def test_texts_that_cannot_be_are_empty(wild: Any) -> None:
+    (listing,) = ask([FULL | {"gpu_types": wild}])
+    assert listing.gpu_types == ()
+    (listing,) = ask([FULL | {"name": [wild], "type": [wild]}])
+    assert (listing.name, listing.type) == ("", "")
+
+
+def test_no_text_has_control_characters_or_no_end() -> None:
+    (listing,) = ask([FULL | {"name": "A\x1b[31m\n\u202eB" + "x" * 10**6, "gpu_types": ["a\x07b", *["c"] * 10**4]}])
+    assert listing.name.startswith("A[31mBxxx")
+    assert len(listing.name) <= 100
+    assert listing.gpu_types[0] == "ab"
+    assert len(listing.gpu_types) == 50
+    assert ask([FULL | {"slug": slug} for slug in ("a\x1bb", "a\nb", "", "x" * 101, ADDRESS, None, 7)]) == []
+
+
+def test_a_list_without_an_end_is_not_used() -> None:
+    assert len(ask([FULL] * 1000)) == 1000
+    with pytest.raises(UnexpectedAnswer, match="more than 1000 markets"):
+        ask([FULL] * 1001)
+
+
+def test_a_slug_that_stands_twice_is_no_guess() -> None:
+    twice = [FULL, FULL | {"address": OTHER}]
+    with pytest.raises(UnexpectedAnswer, match=f"2 markets as nvidia-4090: {OTHER}, {ADDRESS}; give the market's address"):
+        resolve("nvidia-4090", twice)
+    assert resolve("nvidia-4090", [FULL, FULL])[0] == ADDRESS
+
+
+# --- credits ---------------------------------------------------------------------------------------------------------
+
+
+def test_credits_are_exact() -> None:
+    balance = ask({"assignedCredits": 10.1, "reservedCredits": 0.1, "settledCredits": 2.3}, "credits", "nos_key\n")
+    assert (balance.assigned, balance.available) == (Decimal("10.1"), Decimal("7.7"))
+
+
+@pytest.mark.parametrize("answer", ["x", [], 7, {}, {"assignedCredits": 1, "reservedCredits": "1", "settledCredits": 0}])
+def test_credits_that_cannot_be_read(answer: Any) -> None:
+    with pytest.raises(UnexpectedAnswer, match="balance of credits that cannot be read"):
+        ask(answer, "credits", "nos_key")
+
+
+@pytest.mark.parametrize(("status", "says"), [(401, "refuses the API key"), (403, "refuses the API key"), (404, "refuses the balance")])
+def test_a_key_that_is_refused_is_not_said(status: int, says: str) -> None:
+    with pytest.raises(Refused, match=says) as caught:
+        ask({"error": "nos_planted"}, "credits", "nos_planted", status=status)
+    assert "nos_planted" not in str(caught.value) + str(caught.value.details)
+
+
+@pytest.mark.parametrize("key", ["nos_a\nb", "nos_ä", "nos a", "nos_\x00"])
+def test_a_key_that_is_none_is_not_sent(key: str) -> None:
+    with pytest.raises(InvalidInput, match="api_key holds characters") as caught:
+        ask({}, "credits", key)
+    assert key not in str(caught.value)
