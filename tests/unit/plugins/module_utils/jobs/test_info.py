@@ -336,7 +336,8 @@ def test_a_node_that_lists_no_accounts_costs_these_two_numbers_and_one_warning(e
 def test_a_node_that_lists_other_peoples_jobs_is_not_believed(wrong: str) -> None:
     class Liar(Net):
         async def get_program_accounts(self, _program: str, *, filters: Sequence[dict[str, Any]]) -> list[tuple[str, Account]]:
-            return list(self.accounts.items())[-1:]
+            self.ask("getProgramAccounts")
+            return list(self.accounts.items())[-1:] if self.asked.count("getProgramAccounts") == 1 else []
 
     net = Liar()
     address = net.job(0, state=1 if wrong == "state" else 0, payer=STRANGER if wrong == "payer" else OWNER)
