@@ -16,7 +16,8 @@ description:
     a host takes it and runs it, and is paid per second from the deposit that the wallet made when the job was posted.
   - The job's address is derived from the wallet and the name. The same task in another playbook, or in a run that was cut off, finds the
     same job; the chain itself refuses to create it twice.
-  - A job that is over is not posted again unless its definition changed; a job that was removed is.
+  - A job that is over is not posted again unless its definition changed or O(rerun) asks for it; a job that was removed is.
+  - A posting that takes the place of an active job is one transaction with the removal. Either both happen or neither does.
 author:
   - The nosana.compute contributors (@nosana-ci)
 extends_documentation_fragment:
@@ -34,7 +35,7 @@ options:
     description:
       - V(present) makes the declared job exist. It is posted, extended, replaced or left alone, whichever is needed.
       - V(absent) removes a job that waits or runs. The part of the deposit that no host has earned comes home.
-        A job that is over is left as it is.
+        A job that is over is left as it is, unless O(purge=true).
     type: str
     choices: [present, absent]
     default: present
@@ -67,25 +68,64 @@ options:
     description:
       - Whether the container needs a GPU.
     type: bool
+  id:
+    description:
+      - With O(state=absent) the address of the job to remove, whatever its name is. Only the wallet's own jobs can be removed.
+    type: str
   market:
     description:
-      - The market to post in, by slug or by address. Needed with O(state=present).
-      - If not set, the value of the environment variable E(NOSANA_MARKET) is used.
-    type: str
+      - The market to post in, by slug or by address, or a wish that is granted by the cheapest market that fits. Needed with O(state=present).
+      - A wish is a dictionary with one or more of C(gpu) (words such as V(rtx 4090)), C(max_price) (NOS per hour) and C(min_vram) (GB).
+        The market that it comes to is shown in the diff and in the result.
+      - A wish is sticky. A job that waits or runs stays in its market while that has the GPU and the memory, whatever prices do.
+      - If not set, the value of the environment variable E(NOSANA_MARKET) is used, where a wish is written as JSON.
+    type: raw
   timeout:
     description:
       - How long the job may run, in seconds. The deposit is this times the market's price.
       - Default is the market's own when the job is posted, and what it has when it exists.
       - A longer one extends a job that waits or runs. A timeout cannot be shortened; the module warns and leaves it.
     type: int
+  node:
+    description:
+      - Address of a host that waits in the market, to which the job is assigned.
+      - A job that waits or runs elsewhere differs in this, see O(on_change).
+    type: str
   on_change:
     description:
-      - What to do when the job exists with another definition or in another market.
+      - What to do when the job exists with another definition, in another market or on another host than O(node).
       - V(replace) removes it and posts the declared one, V(fail) fails, V(ignore) leaves it and warns.
       - When the job is over, only its definition counts.
     type: str
     choices: [replace, fail, ignore]
     default: replace
+  rerun:
+    description:
+      - Whether a job that equals the declaration is posted and paid for again.
+      - V(never) does not. V(failed) does when it failed, or when its host is dead. V(finished) does whenever it is over.
+        V(always) does in every run, and a job that is still active is removed for it.
+      - A result that cannot be read proves no failure, so V(failed) leaves such a job alone.
+    type: str
+    choices: [never, failed, finished, always]
+    default: never
+  max_cost:
+    description:
+      - The most that the job may cost, in NOS, network fee included. Nothing is posted or extended above it, and the task fails.
+    type: str
+  purge:
+    description:
+      - With O(state=absent), also close the accounts of finished jobs of the name, so that their rent comes home. The program allows it
+        once a job has been over for the market's expiration, often a day.
+      - A job whose account was closed is still over, and is not posted again by O(state=present); see O(rerun).
+    type: bool
+    default: false
+  priority_fee:
+    description:
+      - What is offered for a quick landing of a transaction, as micro-lamports for each compute unit, or as a word for a percentile of what
+        others have paid recently. V(low) is 25, V(medium) 50 and V(high) 75.
+      - If not set, the value of the environment variable E(NOSANA_PRIORITY_FEE) is used.
+    type: str
+    default: medium
 seealso:
   - module: nosana.compute.nosana_job_info
 """
@@ -173,6 +213,25 @@ EXAMPLES = r"""
   check_mode: true
   diff: true
 
+- name: In the cheapest market that fits, for at most 2 NOS
+  nosana.compute.nosana_job:
+    name: training
+    image: docker.io/pytorch/pytorch:latest
+    command: python -c "import torch; print(torch.cuda.is_available())"
+    gpu: true
+    market: {gpu: "4090", min_vram: 24}
+    timeout: 7200
+    max_cost: 2
+
+- name: A nightly batch, run anew each time the playbook runs and the last one is over
+  nosana.compute.nosana_job:
+    name: nightly
+    image: python:3.9-slim
+    command: echo done
+    market: nvidia-3060
+    rerun: finished
+    wait_for: completed
+
 - name: Remove it; what no host has earned comes home
   nosana.compute.nosana_job:
     name: web-server
@@ -223,10 +282,26 @@ job:
       returned: always
       sample: The job is running.
     chain_state:
-      description: What the chain says. V(queued), V(running), V(stopped), V(done), V(orphaned) or V(gone).
+      description:
+        - What the chain says. V(queued), V(running), V(stopped) (given up by its host), V(done), V(orphaned) (taken out of the market by an
+          administrator), V(closed) (over, and its account closed) or V(gone).
       type: str
       returned: always
       sample: running
+    exit_code:
+      description: Exit code of the op that decided that the job failed. Null otherwise.
+      type: int
+      returned: always
+      sample: 1
+    ops:
+      description: What the result says of each op. Empty while there is no result.
+      type: list
+      elements: dict
+      returned: always
+      sample:
+        - op: processor
+          status: success
+          exit_code: 0
     market:
       description: Address of the market.
       type: str
@@ -262,8 +337,13 @@ job:
       type: str
       returned: always
       sample: QmZ9Zyt91LcDbbzHLSntAacr4UckYHy64UAxMtfpN3UWte
+    result_url:
+      description: Where the result can be read. Null while there is none.
+      type: str
+      returned: always
+      sample: https://nosana.mypinata.cloud/ipfs/QmZ9Zyt91LcDbbzHLSntAacr4UckYHy64UAxMtfpN3UWte
     services:
-      description: The exposed ports of the job with their public URLs. Null when the definition could not be read.
+      description: The exposed ports of the job with their public URLs. Empty once it is over, null when the definition could not be read.
       type: list
       elements: dict
       returned: always
@@ -308,6 +388,16 @@ job:
           type: str
           returned: always
           sample: "0.3096"
+        network_fee_base_units:
+          description: What the network takes on top of the deposit. Known when the job is posted or extended, and in check mode; else null.
+          type: int
+          returned: always
+          sample: 0
+        rent_lamports:
+          description: What the job's account holds. It comes home when the account is closed.
+          type: int
+          returned: always
+          sample: 2561280
         paid_base_units:
           description: What the host earned. Null while the job is not over.
           type: int
@@ -325,7 +415,7 @@ actions:
   returned: always
   contains:
     action:
-      description: V(post), V(extend), V(delist), V(end) or V(recover).
+      description: V(post), V(extend), V(delist), V(end), V(recover) or V(clean).
       type: str
       returned: always
       sample: post
@@ -344,13 +434,42 @@ actions:
       type: str
       returned: always
       sample: posted in market 7AtiXMSH6R1jjBxrcYjehCkkSF7zvYWte63gwEDBcGHq for 7200 s
+    nos_base_units:
+      description:
+        - What the action did to the wallet's NOS, as the ledger shows it; a posting is negative, a refund positive. Null when the node does
+          not show the transaction.
+      type: int
+      returned: always
+      sample: -309600
+balance_change:
+  description:
+    - What all actions together did to the wallet, as the ledger shows it. Zero when nothing was done, null when the node does not show
+      a transaction.
+  type: dict
+  returned: always
+  contains:
+    nos_base_units:
+      description: Change of the wallet's NOS.
+      type: int
+      returned: always
+      sample: -309600
+    lamports:
+      description: Change of the wallet's SOL, with rent and fees.
+      type: int
+      returned: always
+      sample: -2576511
+    fee_lamports:
+      description: The part of that which went into transaction fees.
+      type: int
+      returned: always
+      sample: 15231
 failure:
   description: Why the task failed, for C(rescue).
   type: dict
   returned: on failure
   contains:
     code:
-      description: A stable word, such as V(insufficient_funds), V(job_failed) or V(wait_timeout).
+      description: A stable word, such as V(insufficient_funds), V(cost_limit), V(job_failed) or V(wait_timeout).
       type: str
       returned: always
       sample: insufficient_funds
@@ -360,7 +479,7 @@ failure:
       returned: always
       sample: false
     details:
-      description: More values, depending on the code.
+      description: More values, depending on the code. With V(job_failed) they hold C(exit_code), C(log_tail) and C(result_url).
       type: dict
       returned: always
       sample: {needed_base_units: 309600, available_base_units: 1000}

@@ -34,11 +34,21 @@ options:
     type: list
     elements: str
     choices: [pending, running, completed, failed, cancelled]
+  market:
+    description:
+      - Only jobs in this market, by slug or address.
+    type: str
+  limit:
+    description:
+      - Return at most so many jobs. Those that are not over come first, then those that ended last.
+    type: int
+    default: 100
   include:
     description:
       - What to return beside the job itself.
       - V(definition) is the pinned definition, with values that look like secrets masked. V(result) is the host's whole result document.
-        V(logs) are its log lines. V(cost) is price, deposit and how it was divided.
+        V(logs) are the newest of its log lines, at most a thousand of each job and a megabyte in all. V(cost) is price, deposit and how it
+        was divided.
     type: list
     elements: str
     choices: [definition, result, logs, cost]
@@ -104,6 +114,20 @@ jobs:
       type: str
       returned: always
       sample: done
+    exit_code:
+      description: Exit code of the op that decided that the job failed. Null otherwise.
+      type: int
+      returned: always
+      sample: 1
+    ops:
+      description: What the result says of each op, as in M(nosana.compute.nosana_job).
+      type: list
+      elements: dict
+      returned: always
+      sample:
+        - op: processor
+          status: success
+          exit_code: 0
     market:
       description: Address of the market.
       type: str
@@ -139,6 +163,11 @@ jobs:
       type: str
       returned: always
       sample: QmZ9Zyt91LcDbbzHLSntAacr4UckYHy64UAxMtfpN3UWte
+    result_url:
+      description: Where the result can be read. Null while there is none.
+      type: str
+      returned: always
+      sample: https://nosana.mypinata.cloud/ipfs/QmZ9Zyt91LcDbbzHLSntAacr4UckYHy64UAxMtfpN3UWte
     services:
       description: The exposed ports with their public URLs, as in M(nosana.compute.nosana_job).
       type: list
@@ -161,6 +190,8 @@ jobs:
         price_per_second_base_units: 43
         deposit_base_units: 25800
         deposit_nos: "0.0258"
+        network_fee_base_units: null
+        rent_lamports: 2561280
         paid_base_units: 1376
         refund_base_units: 24424
     job_definition:

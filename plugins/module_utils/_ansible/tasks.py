@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from .._clients.clock import Clock, SystemClock
@@ -17,16 +20,21 @@ from .._clients.http import Http
 from .._clients.ipfs import Ipfs
 from .._clients.networks import NETWORKS, Network
 from .._clients.node import NodeApi
-from .._clients.rest import Api
+from .._clients.rest import Api, is_address
 from .._clients.rpc import Rpc
-from .._clients.transaction import Sender
+from .._clients.transaction import HIGHEST_PRIORITY_FEE, PriorityFee, Sender
 from .._clients.wallet import Wallet, load_wallet
+from .._jobs.cache import Cache
 from .._jobs.definition import declare, parse, redact, secrets, short_form
 from .._jobs.info import MarketQuery, market_info, wallet_info
+from .._jobs.lookup import JobLookup, Query
 from .._jobs.markets import Wish, parse_wish
 from .._jobs.service import Declaration, JobService, Outcome, Wait, WaitFor
 
 Params = Mapping[str, Any]
+
+# Strategy → percentile of the recent fees (facts §12.1).
+_PERCENTILES = {"low": 25.0, "medium": 50.0, "high": 75.0}
 
 # Option → field of Network: each may be set on its own, so that a private RPC node or gateway serves any network.
 _ENDPOINTS = ("rpc_url", "ipfs_api_url", "ipfs_gateway_url", "api_url", "node_domain")
@@ -44,10 +52,14 @@ class TaskResult:
 async def job_task(params: Params, *, check_mode: bool, clock: Clock | None = None) -> TaskResult:
     """nosana_job."""
     warnings: list[str] = []
-    if params["state"] == "absent":
+    if params["state"] == "absent" and params["id"]:
+        address = _address(params["id"], "id")
+        async with _service(params, warnings, clock) as service:
+            outcome = await service.remove(address, dry_run=check_mode)
+    elif params["state"] == "absent":
         name = _name_to_remove(params)
         async with _service(params, warnings, clock) as service:
-            outcome = await service.absent(name, dry_run=check_mode)
+            outcome = await service.absent(name, dry_run=check_mode, purge=params["purge"])
     else:
         declaration = _declaration(params, warnings)
         async with _service(params, warnings, clock) as service:
@@ -58,10 +70,23 @@ async def job_task(params: Params, *, check_mode: bool, clock: Clock | None = No
 async def job_info_task(params: Params, *, clock: Clock | None = None) -> TaskResult:
     """nosana_job_info."""
     warnings: list[str] = []
-    async with _service(params, warnings, clock) as service:
-        jobs, more = await service.info(
-            name=params["name"], address=params["id"], statuses=params["status"] or [], include=params["include"]
+    if params["limit"] < 1:
+        raise InvalidInput(f"limit is {params['limit']}, and must be at least 1.")
+    address = _address(params["id"], "id") if params["id"] else None
+    wallet = _wallet(params, warnings)
+    async with _connect(params, clock) as to:
+        query = Query(
+            name=params["name"],
+            address=address,
+            statuses=params["status"] or [],
+            market=await to.api.resolve_market(params["market"]) if params["market"] else None,
+            include=params["include"],
+            limit=params["limit"],
         )
+        lookup = JobLookup(
+            network=to.network, wallet=wallet.keypair, rpc=to.rpc, ipfs=to.ipfs(params), clock=to.clock, cache=Cache.of(os.environ)
+        )
+        jobs, more = await lookup.find(query)
     for job in jobs:
         if job.get("job_definition"):
             job["job_definition"] = redact(job["job_definition"])
@@ -109,6 +134,10 @@ class _Connection:
     rpc: Rpc
     api: Api
 
+    def ipfs(self, params: Params) -> Ipfs:
+        """The client of the pinning service and the gateway."""
+        return Ipfs(self.http, self.network.ipfs_api_url, self.network.ipfs_gateway_url, params["ipfs_jwt"] or None)
+
 
 @asynccontextmanager
 async def _connect(params: Params, clock: Clock | None) -> AsyncIterator[_Connection]:
@@ -122,17 +151,19 @@ async def _connect(params: Params, clock: Clock | None) -> AsyncIterator[_Connec
 @asynccontextmanager
 async def _service(params: Params, warnings: list[str], clock: Clock | None) -> AsyncIterator[JobService]:
     """The job service with all its clients."""
+    priority = _priority_fee(params["priority_fee"])
     wallet = _wallet(params, warnings)
     async with _connect(params, clock) as to:
         yield JobService(
             network=to.network,
             wallet=wallet.keypair,
             rpc=to.rpc,
-            ipfs=Ipfs(to.http, to.network.ipfs_api_url, to.network.ipfs_gateway_url, params["ipfs_jwt"] or None),
+            ipfs=to.ipfs(params),
             api=to.api,
             node_api=NodeApi(to.http),
-            sender=Sender(to.rpc, to.clock),
+            sender=Sender(to.rpc, to.clock, priority),
             clock=to.clock,
+            cache=Cache.of(os.environ),
         )
 
 
@@ -168,7 +199,62 @@ def _declaration(params: Params, warnings: list[str]) -> Declaration:
         raise InvalidInput("market is missing: name the market to post in by slug or address, or set NOSANA_MARKET.")
     if params["timeout"] is not None and params["timeout"] <= 0:
         raise InvalidInput(f"timeout is {params['timeout']}, and must be a number of seconds above 0.")
-    return Declaration(declared.name, declared.document, params["market"], params["timeout"], params["on_change"])
+    return Declaration(
+        declared.name,
+        declared.document,
+        _market(params["market"]),
+        params["timeout"],
+        params["on_change"],
+        params["rerun"],
+        _address(params["node"], "node") if params["node"] else None,
+        _max_cost(params["max_cost"]),
+    )
+
+
+def _market(value: Any) -> str | Wish:
+    """A slug, an address, or a wish: a dictionary, or the same as JSON text, which is how it comes from an environment variable."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise InvalidInput("market starts like a JSON object and is none.") from None
+    if isinstance(value, dict):
+        return parse_wish(value)
+    if not isinstance(value, str):
+        raise InvalidInput("market must be a slug, an address, or a dictionary such as {gpu: 4090, max_price: 0.5}.")
+    return value
+
+
+def _address(value: str, option: str) -> str:
+    if not is_address(value):
+        raise InvalidInput(f"{option} must be an address on the chain, and {value[:80]!r} is none.")
+    return value
+
+
+def _max_cost(value: str | None) -> int | None:
+    """NOS as it was written, in base units."""
+    if value is None or value == "":
+        return None
+    try:
+        amount = Decimal(value)
+        base_units = int(amount.scaleb(6)) if amount.is_finite() and 0 <= amount < 10**12 else -1
+    except (InvalidOperation, ValueError):
+        base_units = -1
+    if base_units < 0:
+        raise InvalidInput(f"max_cost is {value[:40]!r}, and must be an amount of NOS such as 0.5.")
+    return base_units
+
+
+def _priority_fee(value: str) -> PriorityFee:
+    if value in _PERCENTILES:
+        return PriorityFee(percentile=_PERCENTILES[value])
+    if value.isascii() and value.isdigit() and len(value) < 12:
+        if int(value) > HIGHEST_PRIORITY_FEE:
+            raise InvalidInput(f"priority_fee is {value}, and must be at most {HIGHEST_PRIORITY_FEE} micro-lamports for each compute unit.")
+        return PriorityFee(fixed=int(value))
+    raise InvalidInput(
+        f"priority_fee is {value[:40]!r}, and must be low, medium, high, or a number of micro-lamports for each compute unit."
+    )
 
 
 def _name_to_remove(params: Params) -> str:
@@ -196,6 +282,7 @@ def _result(outcome: Outcome, warnings: list[str]) -> TaskResult:
         "status": job.get("status") if job else None,
         "job": job,
         "actions": [action.as_dict() for action in outcome.actions],
+        "balance_change": None if outcome.balance_change is None else outcome.balance_change.as_dict(),
         "diff": {"before": outcome.before, "after": outcome.after},
     }
     return TaskResult(values, warnings + outcome.warnings, outcome.failure)

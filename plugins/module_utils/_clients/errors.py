@@ -107,6 +107,25 @@ class OutcomeUnknown(NosanaError):
     retryable = True
 
 
+class CostLimit(NosanaError):
+    """A posting or an extension would cost more than max_cost; nothing was paid."""
+
+    code = "cost_limit"
+
+
+class HistoryUnavailable(NosanaError):
+    """A job of the name existed and the node does not have the transactions that tell what became of it; nothing was posted."""
+
+    code = "history_unavailable"
+
+
+class Moved(NosanaError):
+    """The chain moved on between looking and acting; looking again settles it."""
+
+    code = "moved"
+    retryable = True
+
+
 class AmbiguousName(NosanaError):
     """More than one active job has the name; ``details["addresses"]`` lists them."""
 

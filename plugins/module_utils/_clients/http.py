@@ -50,7 +50,7 @@ class Http:
     def __init__(
         self, clock: Clock, *, timeout_seconds: float = 30, attempts: int = 5, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
-        self._clock = clock
+        self.clock = clock
         self._timeout_seconds = timeout_seconds
         self._attempts = attempts
         self._client = httpx.AsyncClient(follow_redirects=False, transport=transport)
@@ -93,10 +93,10 @@ class Http:
                 if response.status not in _RETRIED_STATUSES:
                     return response
                 cause = f"HTTP {response.status}"
-                wait = retry_after_seconds(response.headers, self._clock.now())
+                wait = retry_after_seconds(response.headers, self.clock.now())
             if attempt < attempts:
-                delay = min(_FIRST_DELAY_SECONDS * 2 ** (attempt - 1), _LONGEST_DELAY_SECONDS) * (0.5 + self._clock.random())
-                await self._clock.sleep(min(max(delay, wait or 0), _LONGEST_DELAY_SECONDS))
+                delay = min(_FIRST_DELAY_SECONDS * 2 ** (attempt - 1), _LONGEST_DELAY_SECONDS) * (0.5 + self.clock.random())
+                await self.clock.sleep(min(max(delay, wait or 0), _LONGEST_DELAY_SECONDS))
         times = f"after {attempts} attempts" if attempts > 1 else "at the first attempt"
         what_to_do = f"; check {advice}" if advice else ""
         raise Unreachable(

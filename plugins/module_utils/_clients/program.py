@@ -27,6 +27,7 @@ TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
 TOKEN_ACCOUNT_PROGRAM = "ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL"
 COMPUTE_BUDGET_PROGRAM = "ComputeBudget111111111111111111111111111111"
 RENT_SYSVAR = "SysvarRent111111111111111111111111111111111"
+CLOCK_SYSVAR = "SysvarC1ock11111111111111111111111111111111"
 
 JOB_QUEUED, JOB_DONE, JOB_STOPPED = 0, 2, 3
 QUEUE_OF_JOBS, QUEUE_OF_NODES, QUEUE_EMPTY = 0, 1, 255
@@ -140,6 +141,10 @@ class Market:
         """Whether that job waits in this market."""
         return self.queue_type == QUEUE_OF_JOBS and address in self.queue
 
+    def queues_node(self, address: str) -> bool:
+        """Whether that host waits for a job in this market."""
+        return self.queue_type == QUEUE_OF_NODES and address in self.queue
+
 
 def decode_job(data: bytes) -> Job:
     """From account data; longer data is fine, because the account is allocated with padding."""
@@ -200,9 +205,21 @@ def job_filters(
     return [_memcmp(offset, value) for offset, value in wanted if value is not None]
 
 
-def run_filters(*, job: str) -> list[dict[str, Any]]:
-    """getProgramAccounts filters for the run of a job."""
-    return [_memcmp(0, b58encode(_RUN)), _memcmp(8, job)]
+def run_filters(*, job: str | None = None) -> list[dict[str, Any]]:
+    """getProgramAccounts filters for the run of a job, or for all runs."""
+    return [_memcmp(0, b58encode(_RUN)), *([_memcmp(8, job)] if job else [])]
+
+
+def is_market(data: bytes) -> bool:
+    """Whether an account of the program is a market."""
+    return data[:8] == _MARKET
+
+
+def token_amount(data: bytes) -> int:
+    """Base units in a token account; UnexpectedAnswer for what is none."""
+    if len(data) < 72:
+        raise UnexpectedAnswer(f"An account that should be a token account is something else ({len(data)} bytes).")
+    return int.from_bytes(data[64:72], "little")
 
 
 def _memcmp(offset: int, value: str) -> dict[str, Any]:
@@ -335,6 +352,10 @@ class Program:
         return self.instruction(
             "recover", {"job": job, "market": market, "user": self._nos_account(payer), "payer": payer, "authority": project}
         )
+
+    def clean(self, *, job: str, market: str, payer: str) -> Instruction:
+        """Close the account of a job that has been over for longer than the market's expiration; its rent goes back to the payer."""
+        return self.instruction("clean", {"job": job, "market": market, "payer": payer})
 
     def create_token_account_idempotent(self, *, payer: str, owner: str) -> Instruction:
         """Create the NOS token account of an owner, or do nothing where it exists."""

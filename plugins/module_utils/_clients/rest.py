@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from .base58 import b58decode
 from .errors import InvalidInput, NotFound, Refused, UnexpectedAnswer
@@ -124,7 +124,7 @@ class Api:
         return Credits(assigned, reserved, settled)
 
 
-def is_address(value: object) -> bool:
+def is_address(value: object) -> TypeGuard[str]:
     """Whether a text is a Solana address: the base58 of 32 bytes."""
     if not isinstance(value, str) or not 32 <= len(value) <= 44:
         return False

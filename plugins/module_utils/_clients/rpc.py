@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .errors import Refused, UnexpectedAnswer
+from .base58 import b58decode
+from .errors import Refused, UnexpectedAnswer, Unreachable
 from .program import TOKEN_PROGRAM, program_error
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ ADVICE = "rpc_url or NOSANA_RPC_URL"
 _KEYS_PER_REQUEST = 100
 _MAX_BYTES = 64 * 1024 * 1024
 _PREFLIGHT_FAILURE = -32002
+_BEHIND = -32016
+_BEHIND_SECONDS, _BEHIND_SLEEP_SECONDS = 15.0, 0.5
+_TRANSFER, _TRANSFER_CHECKED = 3, 12
 
 
 @dataclass(frozen=True)
@@ -55,22 +59,81 @@ class SignatureStatus:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """Accounts as they all stood at one slot; what is not in `accounts` did not exist."""
+
+    slot: int
+    accounts: Mapping[str, Account]
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Tokens moved by the top-level instruction with that index, or by a program that it called; token accounts and base units."""
+
+    instruction: int
+    source: str
+    destination: str
+    amount: int
+
+
+@dataclass(frozen=True)
 class Simulation:
-    """What a transaction would do: `err` None means success, `units` are compute units."""
+    """What a transaction would do: `err` None means success, `units` are compute units.
+
+    `transfers` None: the node does not tell.
+    """
 
     err: Any
     logs: list[str]
     units: int
+    transfers: tuple[Transfer, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """One instruction of a landed transaction, or of a program that it called; `index` is that of the top-level instruction."""
+
+    index: int
+    program: str
+    accounts: tuple[str, ...]
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """A landed transaction: what it called and what it did to balances. Lamports, and base units by token account."""
+
+    slot: int
+    err: Any
+    time: int | None
+    fee_lamports: int
+    calls: tuple[Call, ...]
+    lamports_change: Mapping[str, int]
+    tokens_change: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def transfers(self) -> tuple[Transfer, ...]:
+        """The tokens that it moved."""
+        return tuple(transfer for call in self.calls if (transfer := _transfer(call)) is not None)
 
 
 class Rpc:
-    """One RPC node at one commitment level. All keys, hashes and signatures are base58."""
+    """One RPC node at one commitment level. All keys, hashes and signatures are base58.
+
+    Nodes behind one address differ in how far they are. A read never answers from before :meth:`not_before`'s slot: a decision to spend must
+    not rest on a state older than what was seen or written already.
+    """
 
     def __init__(self, http: Http, url: str, *, commitment: str = "confirmed") -> None:
         self._http = http
         self._url = url
-        self._commitment = {"commitment": commitment}
+        self._commitment = commitment
+        self._slot = 0
         self._id = 0
+
+    def not_before(self, slot: int) -> None:
+        """From now on reads are answered from this slot or a later one."""
+        self._slot = max(self._slot, slot)
 
     async def get_account(self, key: str) -> Account | None:
         """The account, or None where there is none."""
@@ -81,28 +144,35 @@ class Rpc:
         found: list[Account | None] = []
         for start in range(0, len(keys), _KEYS_PER_REQUEST):
             part = list(keys[start : start + _KEYS_PER_REQUEST])
-            accounts = await self._ask(
-                "getMultipleAccounts",
-                [part, {**self._commitment, "encoding": "base64"}],
-                lambda result: [None if entry is None else _account(entry) for entry in result["value"]],
-            )
-            if len(accounts) != len(part):
-                raise UnexpectedAnswer(f"The {LABEL} answered {len(accounts)} accounts to a question for {len(part)}.")
-            found += accounts
+            snapshot = await self.snapshot(part)
+            found += [snapshot.accounts.get(key) for key in part]
         return found
+
+    async def snapshot(self, keys: Sequence[str]) -> Snapshot:
+        """The accounts of up to 100 keys as they stood at one slot."""
+        slot, accounts = await self._ask(
+            "getMultipleAccounts",
+            [list(keys), self._options(encoding="base64")],
+            lambda result: (
+                _number(result["context"]["slot"]),
+                [None if entry is None else _account(entry) for entry in result["value"]],
+            ),
+        )
+        if len(accounts) != len(keys):
+            raise UnexpectedAnswer(f"The {LABEL} answered {len(accounts)} accounts to a question for {len(keys)}.")
+        return Snapshot(slot, {key: account for key, account in zip(keys, accounts, strict=True) if account is not None})
 
     async def get_program_accounts(self, program: str, *, filters: Sequence[dict[str, Any]]) -> list[tuple[str, Account]]:
         """Address and account of all that the program owns and the filters let through; many public nodes refuse this."""
-        options = {**self._commitment, "encoding": "base64", "filters": list(filters)}
         return await self._ask(
             "getProgramAccounts",
-            [program, options],
+            [program, self._options(encoding="base64", filters=list(filters))],
             lambda result: [(_text(entry["pubkey"]), _account(entry["account"])) for entry in result],
         )
 
     async def get_balance(self, key: str) -> int:
         """Lamports."""
-        return await self._ask("getBalance", [key, self._commitment], lambda result: _number(result["value"]))
+        return await self._ask("getBalance", [key, self._options()], lambda result: _number(result["value"]))
 
     async def get_token_balance(self, token_account: str) -> int | None:
         """Base units of the token; None where the token account does not exist."""
@@ -122,16 +192,21 @@ class Rpc:
         return await self._ask("getGenesisHash", [], _text)
 
     async def get_latest_blockhash(self) -> Blockhash:
-        """For a transaction about to be signed."""
-        return await self._ask(
+        """For a transaction about to be signed. Whatever is asked afterwards is asked of nodes that know it."""
+        slot, blockhash = await self._ask(
             "getLatestBlockhash",
-            [self._commitment],
-            lambda result: Blockhash(_text(result["value"]["blockhash"]), _number(result["value"]["lastValidBlockHeight"])),
+            [self._options()],
+            lambda result: (
+                _number(result["context"]["slot"]),
+                Blockhash(_text(result["value"]["blockhash"]), _number(result["value"]["lastValidBlockHeight"])),
+            ),
         )
+        self.not_before(slot)
+        return blockhash
 
     async def get_block_height(self) -> int:
         """The height to compare last_valid_block_height with."""
-        return await self._ask("getBlockHeight", [self._commitment], _number)
+        return await self._ask("getBlockHeight", [{"commitment": self._commitment}], _number)
 
     async def get_recent_prioritization_fees(self, keys: Sequence[str]) -> list[int]:
         """Recent priority fees in micro-lamports a compute unit, as the node has them, unsorted."""
@@ -139,12 +214,12 @@ class Rpc:
             "getRecentPrioritizationFees", [list(keys)], lambda result: [_number(entry["prioritizationFee"]) for entry in result]
         )
 
-    async def get_signatures_for_address(self, key: str, *, limit: int = 1) -> list[str]:
-        """The newest transactions that named the address, failed ones included."""
+    async def get_signatures_for_address(self, key: str, *, limit: int = 1) -> list[tuple[str, bool]]:
+        """The newest transactions that named the address, and whether each of them succeeded."""
         return await self._ask(
             "getSignaturesForAddress",
-            [key, {**self._commitment, "limit": limit}],
-            lambda result: [_text(entry["signature"]) for entry in result],
+            [key, self._options(limit=limit)],
+            lambda result: [(_text(entry["signature"]), entry["err"] is None) for entry in result],
         )
 
     async def get_signature_statuses(self, signatures: Sequence[str]) -> list[SignatureStatus | None]:
@@ -158,20 +233,30 @@ class Rpc:
             raise UnexpectedAnswer(f"The {LABEL} answered {len(statuses)} statuses to a question for {len(signatures)}.")
         return statuses
 
+    async def get_transaction(self, signature: str) -> Transaction | None:
+        """A landed transaction; None where the node does not have it (yet, or any more)."""
+        options = {"commitment": self._commitment, "encoding": "json", "maxSupportedTransactionVersion": 0}
+        return await self._ask("getTransaction", [signature, options], lambda result: None if result is None else _transaction(result))
+
     async def get_transaction_logs(self, signature: str) -> list[str]:
         """The log lines of a landed transaction; empty where the node does not have them."""
-        options = {**self._commitment, "encoding": "base64", "maxSupportedTransactionVersion": 0}
+        options = {"commitment": self._commitment, "encoding": "base64", "maxSupportedTransactionVersion": 0}
         return await self._ask(
             "getTransaction", [signature, options], lambda result: _lines(((result or {}).get("meta") or {}).get("logMessages"))
         )
 
     async def simulate_transaction(self, raw: bytes) -> Simulation:
         """Runs the transaction without landing it; signatures are not checked and the blockhash is replaced."""
-        options = {**self._commitment, "encoding": "base64", "sigVerify": False, "replaceRecentBlockhash": True}
+        options = self._options(encoding="base64", sigVerify=False, replaceRecentBlockhash=True, innerInstructions=True)
 
         def read(result: Any) -> Simulation:
             value = result["value"]
-            return Simulation(value["err"], _lines(value["logs"]), _number(value.get("unitsConsumed") or 0))
+            return Simulation(
+                value["err"],
+                _lines(value["logs"]),
+                _number(value.get("unitsConsumed") or 0),
+                _simulated_transfers(value.get("innerInstructions")),
+            )
 
         return await self._ask("simulateTransaction", [_base64(raw), options], read)
 
@@ -180,7 +265,9 @@ class Rpc:
 
         The same bytes can land only once, so trying again after a broken connection is safe.
         """
-        options = {"encoding": "base64", "preflightCommitment": self._commitment["commitment"], "maxRetries": 0}
+        options: dict[str, Any] = {"encoding": "base64", "preflightCommitment": self._commitment, "maxRetries": 0}
+        if self._slot:
+            options["minContextSlot"] = self._slot
         try:
             return await self._ask("sendTransaction", [_base64(raw), options], _text)
         except Refused as error:
@@ -189,7 +276,28 @@ class Rpc:
                 raise program_error(data["err"], _lines(data.get("logs")), action=action) from None
             raise
 
+    def _options(self, **more: Any) -> dict[str, Any]:
+        return {"commitment": self._commitment, **({"minContextSlot": self._slot} if self._slot else {}), **more}
+
     async def _ask(self, method: str, params: list[Any], read: Callable[[Any], Value]) -> Value:
+        """The answer; a node that is behind the slot that we know of is asked again for a while."""
+        waited = 0.0
+        while True:
+            try:
+                return await self._ask_once(method, params, read)
+            except Refused as error:
+                if error.details.get("rpc_code") != _BEHIND:
+                    raise
+                if waited >= _BEHIND_SECONDS:
+                    raise Unreachable(
+                        f"The {LABEL} is behind: it has not reached the slot {self._slot} that another answer showed; try again later, or set "
+                        f"{ADVICE} to another node.",
+                        label=LABEL,
+                    ) from None
+            await self._http.clock.sleep(_BEHIND_SLEEP_SECONDS)
+            waited += _BEHIND_SLEEP_SECONDS
+
+    async def _ask_once(self, method: str, params: list[Any], read: Callable[[Any], Value]) -> Value:
         self._id += 1
         body = json.dumps({"jsonrpc": "2.0", "id": self._id, "method": method, "params": params}).encode()
         response = await self._http.request(
@@ -224,6 +332,62 @@ def _account(entry: Any) -> Account:
     if encoding != "base64":
         raise ValueError(encoding)
     return Account(_number(entry["lamports"]), _text(entry["owner"]), base64.b64decode(content, validate=True))
+
+
+def _transaction(result: Any) -> Transaction:
+    meta, message = result["meta"], result["transaction"]["message"]
+    loaded = meta.get("loadedAddresses") or {}
+    keys = [_text(key) for key in [*message["accountKeys"], *loaded.get("writable", []), *loaded.get("readonly", [])]]
+    calls = [_call(index, entry, keys) for index, entry in enumerate(message["instructions"])]
+    for group in meta.get("innerInstructions") or []:
+        calls += [_call(_number(group["index"]), entry, keys) for entry in group["instructions"]]
+    before, after = ([_number(value) for value in meta[name]] for name in ("preBalances", "postBalances"))
+    tokens: dict[str, int] = {}
+    for sign, name in ((-1, "preTokenBalances"), (1, "postTokenBalances")):
+        for entry in meta.get(name) or []:
+            key = keys[_number(entry["accountIndex"])]
+            tokens[key] = tokens.get(key, 0) + sign * int(entry["uiTokenAmount"]["amount"])
+    return Transaction(
+        slot=_number(result["slot"]),
+        err=meta["err"],
+        time=None if result.get("blockTime") is None else _number(result["blockTime"]),
+        fee_lamports=_number(meta["fee"]),
+        calls=tuple(sorted(calls, key=lambda call: call.index)),
+        lamports_change={key: new - old for key, old, new in zip(keys, before, after, strict=True)},
+        tokens_change=tokens,
+    )
+
+
+def _call(index: int, entry: Any, keys: Sequence[str]) -> Call:
+    accounts = tuple(keys[_number(number)] for number in entry["accounts"])
+    return Call(index, keys[_number(entry["programIdIndex"])], accounts, b58decode(_text(entry["data"])))
+
+
+def _transfer(call: Call) -> Transfer | None:
+    """A transfer of the token program, in either of its forms."""
+    if call.program != TOKEN_PROGRAM or len(call.data) < 9:
+        return None
+    amount = int.from_bytes(call.data[1:9], "little")
+    if call.data[0] == _TRANSFER and len(call.accounts) >= 2:
+        return Transfer(call.index, call.accounts[0], call.accounts[1], amount)
+    if call.data[0] == _TRANSFER_CHECKED and len(call.accounts) >= 3:
+        return Transfer(call.index, call.accounts[0], call.accounts[2], amount)
+    return None
+
+
+def _simulated_transfers(groups: Any) -> tuple[Transfer, ...] | None:
+    """Simulation shows inner instructions in words, where the node knows them at all."""
+    return tuple(_transfers_in_words(groups)) if isinstance(groups, list) else None
+
+
+def _transfers_in_words(groups: list[Any]) -> Iterator[Transfer]:
+    for group in groups:
+        for entry in group["instructions"]:
+            parsed = entry.get("parsed")
+            if entry.get("program") == "spl-token" and isinstance(parsed, dict) and parsed.get("type") in ("transfer", "transferChecked"):
+                info = parsed["info"]
+                amount = info["amount"] if "amount" in info else info["tokenAmount"]["amount"]
+                yield Transfer(_number(group["index"]), _text(info["source"]), _text(info["destination"]), int(amount))
 
 
 def _status(entry: Any) -> SignatureStatus:

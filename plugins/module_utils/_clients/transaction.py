@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .._libraries import solders
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
     from solders.keypair import Keypair
 
     from .clock import Clock
-    from .rpc import Rpc
+    from .rpc import Blockhash, Rpc, Transfer
 
 LOWEST_PRIORITY_FEE, HIGHEST_PRIORITY_FEE = 10_000, 15_000_000  # micro-lamports for each compute unit
-_MEDIUM_PERCENTILE = 50.0
 # Busy accounts that every fee market moves around: wrapped SOL and USDC.
 _FEE_ACCOUNTS = ("So11111111111111111111111111111111111111112", "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v")
 _UNITS_HEADROOM, _UNITS_EXTRA = 1.2, 10_000
 _MOST_UNITS = 1_400_000
+_LAMPORTS_PER_SIGNATURE = 5_000
 _POLL_SECONDS = 0.5
 _POLLS_PER_RESEND = 4
 _LANDED = frozenset({"confirmed", "finalized"})
@@ -41,38 +42,83 @@ class Landed:
     slot: int
 
 
+@dataclass(frozen=True)
+class PriorityFee:
+    """How the priority fee is found (facts §12.1): `fixed` micro-lamports for each compute unit, or else a percentile of the recent ones."""
+
+    fixed: int | None = None
+    percentile: float = 50.0
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What a simulation foretells: its compute units, the fees, and the tokens that it would move (None: the node does not tell)."""
+
+    units: int
+    unit_price: int
+    fee_lamports: int
+    transfers: tuple[Transfer, ...] | None
+
+
 class Sender:
     """Makes transactions of instructions, and sees them through."""
 
-    def __init__(self, rpc: Rpc, clock: Clock) -> None:
+    def __init__(self, rpc: Rpc, clock: Clock, priority: PriorityFee | None = None) -> None:
         self._rpc = rpc
         self._clock = clock
+        self._priority = priority or PriorityFee()
 
-    async def send(self, instructions: Sequence[Instruction], signers: Sequence[Keypair], *, fee_payer: Keypair, action: str) -> Landed:
+    async def quote(self, instructions: Sequence[Instruction], signers: Sequence[Keypair], *, fee_payer: Keypair, action: str) -> Quote:
+        """Simulates the transaction: nothing is sent and nothing paid. Raises what :meth:`send` would raise."""
+        limit, price = set_compute_unit_limit(_MOST_UNITS), set_compute_unit_price(0)
+        draft = self._sign([limit, price, *instructions], signers, fee_payer, str(solders.hash.Hash.default()))
+        simulation, unit_price = await asyncio.gather(self._rpc.simulate_transaction(bytes(draft)), self._unit_price())
+        if simulation.err is not None:
+            raise program_error(simulation.err, simulation.logs, action=action)
+        units = min(_MOST_UNITS, math.ceil(simulation.units * _UNITS_HEADROOM) + _UNITS_EXTRA)
+        fee = _LAMPORTS_PER_SIGNATURE * len(draft.signatures) + math.ceil(units * unit_price / 1_000_000)
+        own = len(draft.message.instructions) - len(instructions)
+        transfers = simulation.transfers and tuple(replace(moved, instruction=moved.instruction - own) for moved in simulation.transfers)
+        return Quote(units, unit_price, fee, transfers)
+
+    async def blockhash(self) -> Blockhash:
+        """For :meth:`send`, when it is asked for beside something else that takes its time."""
+        return await self._rpc.get_latest_blockhash()
+
+    async def send(
+        self,
+        instructions: Sequence[Instruction],
+        signers: Sequence[Keypair],
+        *,
+        fee_payer: Keypair,
+        action: str,
+        quote: Quote | None = None,
+        blockhash: Blockhash | None = None,
+    ) -> Landed:
         """Returns when the transaction is confirmed.
 
         Raises ProgramError or InsufficientFunds when it fails, in nearly all cases before it costs anything; TransactionExpired when it
         can no longer land; OutcomeUnknown when the node cannot say. `action` says in errors what was tried, such as "post the job".
         """
-        price = set_compute_unit_price(await self._priority_fee())
-        draft = self._sign(
-            [set_compute_unit_limit(_MOST_UNITS), price, *instructions], signers, fee_payer, str(solders.hash.Hash.default())
-        )
-        simulation = await self._rpc.simulate_transaction(bytes(draft))
-        if simulation.err is not None:
-            raise program_error(simulation.err, simulation.logs, action=action)
-        units = min(_MOST_UNITS, math.ceil(simulation.units * _UNITS_HEADROOM) + _UNITS_EXTRA)
-        blockhash = await self._rpc.get_latest_blockhash()
-        transaction = self._sign([set_compute_unit_limit(units), price, *instructions], signers, fee_payer, blockhash.hash)
+        recent: Blockhash
+        if quote is None:
+            quoting = self.quote(instructions, signers, fee_payer=fee_payer, action=action)
+            asked, recent = await asyncio.gather(quoting, self.blockhash())
+        else:
+            asked, recent = quote, blockhash or await self.blockhash()
+        budget = [set_compute_unit_limit(asked.units), set_compute_unit_price(asked.unit_price)]
+        transaction = self._sign([*budget, *instructions], signers, fee_payer, recent.hash)
         signature = str(transaction.signatures[0])
         try:
-            return await self._see_through(bytes(transaction), signature, blockhash.last_valid_block_height, action)
+            landed = await self._see_through(bytes(transaction), signature, recent.last_valid_block_height, action)
         except Unreachable as error:
             raise OutcomeUnknown(
                 f"The Solana RPC node stopped answering, so it is not known whether the transaction {signature} to {action} landed; "
                 "the next run finds out what became of it.",
                 **error.details,
             ) from None
+        self._rpc.not_before(landed.slot)
+        return landed
 
     async def _see_through(self, raw: bytes, signature: str, last_valid_block_height: int, action: str) -> Landed:
         polls = 0
@@ -83,10 +129,8 @@ class Sender:
                 except NosanaError as error:
                     # It may have landed by an earlier sending, whose answer was lost. Only a clear refusal of the first sending says that it
                     # has not; later ones may come of the transaction itself, which one node behind an address knows and another does not.
-                    landed = await self._look(signature, action)
-                    if landed is not None:
-                        return landed
-                    if polls == 0 and not error.retryable and error.details.get("error") != "AlreadyProcessed":
+                    refused = polls == 0 and not error.retryable and error.details.get("error") != "AlreadyProcessed"
+                    if refused and not await self._is_known(signature, again=getattr(error, "name", None) == "AccountAlreadyInUse"):
                         raise
             polls += 1
             landed = await self._look(signature, action)
@@ -95,6 +139,17 @@ class Sender:
             if await self._rpc.get_block_height() > last_valid_block_height:
                 return await self._last_look(signature, action)
             await self._clock.sleep(_POLL_SECONDS)
+
+    async def _is_known(self, signature: str, *, again: bool) -> bool:
+        """Whether the refused transaction is on its way after all. An account that is in use already may be its own work: one copy of the
+        request was processed, its answer lost, and the next copy refused; so then the question is asked again for a moment.
+        """
+        for _attempt in range(_POLLS_PER_RESEND if again else 1):
+            if (await self._rpc.get_signature_statuses([signature]))[0] is not None:
+                return True
+            if again:
+                await self._clock.sleep(_POLL_SECONDS)
+        return False
 
     async def _look(self, signature: str, action: str) -> Landed | None:
         status = (await self._rpc.get_signature_statuses([signature]))[0]
@@ -130,18 +185,20 @@ class Sender:
         )
         return solders.transaction.VersionedTransaction(message, _in_order(message, signers))
 
-    async def _priority_fee(self) -> int:
+    async def _unit_price(self) -> int:
+        if self._priority.fixed is not None:
+            return self._priority.fixed
         try:
             recent = await self._rpc.get_recent_prioritization_fees(_FEE_ACCOUNTS)
         except NosanaError:
             recent = []
-        return priority_fee(recent)
+        return priority_fee(recent, percentile=self._priority.percentile)
 
 
 def priority_fee(
     recent: Sequence[int],
     *,
-    percentile: float = _MEDIUM_PERCENTILE,
+    percentile: float = 50.0,
     lowest: int = LOWEST_PRIORITY_FEE,
     highest: int = HIGHEST_PRIORITY_FEE,
 ) -> int:

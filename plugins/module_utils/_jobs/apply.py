@@ -1,4 +1,4 @@
-"""Carries out a plan: pins the definition, sends the transactions, and says what was done."""
+"""Carries out a plan: one transaction for all that belongs together, and what it did to the wallet, as the ledger shows it."""
 # Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -6,154 +6,334 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._clients import program as jobs_program
-from .._clients.errors import NosanaError, NotFound, ProgramError
+from .._clients.errors import NosanaError, NotFound, Refused
 from .._clients.ipfs import cid_to_bytes
-from .plan import Desired, Extend, Post, Remove
+from .plan import Clean, Desired, Extend, Post, Remove
 
 if TYPE_CHECKING:
+    from .._clients.clock import Clock
     from .._clients.ipfs import Ipfs
     from .._clients.networks import Network
-    from .._clients.rpc import Rpc
-    from .._clients.transaction import Sender
+    from .._clients.rpc import Blockhash, Rpc, Transaction, Transfer
+    from .._clients.transaction import Quote, Sender
     from .._libraries import solders
     from .identity import Identity
-    from .observe import ObservedJob, Observer
+    from .observe import ObservedJob
     from .plan import Action
 
-# A host may take a job between our read and our delist, or finish it before our end: the job is read again and the right thing done.
-_MOVED_ON = frozenset(
+# Names of refusals that mean that the chain moved on: a host took the job, finished it or gave it up, somebody else posted or extended it.
+MOVED_ON = frozenset(
     {
+        "AccountAlreadyInUse",
+        "AccountNotInitialized",
+        "AccountOwnedByWrongProgram",
+        "InvalidJobAccount",
+        "InvalidPayer",
+        "JobInWrongState",
+        "JobTimeoutNotGreater",
+        "LamportsNonNull",
         "MarketInWrongState",
         "NotInMarketQueue",
-        "JobInWrongState",
-        "AccountNotInitialized",
-        "InvalidJobAccount",
-        "AccountOwnedByWrongProgram",
     }
 )
-_REMOVE_ATTEMPTS = 4
+# The accounts of one closing are three keys; so many fit into the 1,232 bytes of a transaction.
+_CLEANS_PER_TRANSACTION = 16
+# A blockhash is good for a minute or so; one that pinning has used up much of is asked for anew.
+_STALE_BLOCKHASH_SECONDS = 20.0
+_RECEIPT_ATTEMPTS, _RECEIPT_SLEEP_SECONDS = 10, 0.5
 
 
 @dataclass(frozen=True)
 class Done:
-    """One action that took place."""
+    """One action that took place. `nos_base_units`: what it did to the wallet's NOS, None when the ledger could not be asked."""
 
     kind: str
     job: str
     signature: str
     detail: str
+    nos_base_units: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As it stands in the module's result."""
-        return {"action": self.kind, "job": self.job, "signature": self.signature, "detail": self.detail}
+        return {
+            "action": self.kind,
+            "job": self.job,
+            "signature": self.signature,
+            "detail": self.detail,
+            "nos_base_units": self.nos_base_units,
+        }
+
+
+@dataclass(frozen=True)
+class BalanceChange:
+    """What transactions did to the wallet: NOS base units, lamports in all, and the part of these that went into fees."""
+
+    nos_base_units: int = 0
+    lamports: int = 0
+    fee_lamports: int = 0
+
+    def __add__(self, other: BalanceChange) -> BalanceChange:
+        return BalanceChange(
+            self.nos_base_units + other.nos_base_units, self.lamports + other.lamports, self.fee_lamports + other.fee_lamports
+        )
+
+    def as_dict(self) -> dict[str, int]:
+        """As it stands in the module's result."""
+        return {"nos_base_units": self.nos_base_units, "lamports": self.lamports, "fee_lamports": self.fee_lamports}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One action within a draft: the instructions from `first` up to `end` are its own."""
+
+    kind: str
+    job: str
+    detail: str
+    first: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A transaction that is not signed yet. `what` is for errors: "post the job"."""
+
+    what: str
+    steps: tuple[Step, ...]
+    instructions: tuple[solders.instruction.Instruction, ...]
+    signers: tuple[solders.keypair.Keypair, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A draft, with a quote and a blockhash from a moment on the monotonic clock; or with the error that it would meet, or with neither."""
+
+    draft: Draft
+    quote: Quote | None = None
+    blockhash: Blockhash | None = None
+    at_seconds: float = 0.0
+    error: NosanaError | None = None
+
+    def network_fee(self, own: str, deposit: int) -> int | None:
+        """What leaves the token account `own` beside the deposit, in NOS base units; None where the node does not tell."""
+        if self.quote is None or self.quote.transfers is None:
+            return None
+        paid = sum(
+            transfer.amount
+            for step in self.draft.steps
+            for transfer in self.quote.transfers
+            if step.kind in ("post", "extend") and step.first <= transfer.instruction < step.end and transfer.source == own
+        )
+        return max(0, paid - deposit)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a landed transaction did; `change` None when the ledger could not be asked."""
+
+    done: tuple[Done, ...]
+    change: BalanceChange | None
+    warnings: tuple[str, ...] = ()
 
 
 class Applier:
-    """The only part that spends: every transaction of the job service is built here."""
+    """The only part that spends: every transaction of the job service is built and sent here."""
 
-    def __init__(self, rpc: Rpc, ipfs: Ipfs, sender: Sender, observer: Observer, network: Network, wallet: solders.keypair.Keypair) -> None:
+    def __init__(self, rpc: Rpc, ipfs: Ipfs, sender: Sender, network: Network, wallet: solders.keypair.Keypair, clock: Clock) -> None:
         self._rpc = rpc
         self._ipfs = ipfs
         self._sender = sender
-        self._observer = observer
         self._network = network
         self._program = jobs_program.Program(network)
         self._wallet = wallet
         self._owner = str(wallet.pubkey())
+        self._clock = clock
 
-    async def apply(self, action: Action, desired: Desired | None, identity: Identity, generation: int) -> Done | None:
-        """Does one action; None when it turned out that nothing was left to do."""
-        if isinstance(action, Post):
-            if desired is None:
-                raise NosanaError("A job can only be posted from a declaration.")
-            return await self._post(action, desired, identity, generation)
-        if isinstance(action, Extend):
-            return await self._extend(action)
-        return await self._remove(action)
+    # --- building -----------------------------------------------------------------------------------------------------
 
-    async def _post(self, action: Post, desired: Desired, identity: Identity, generation: int) -> Done:
-        cid = await self._ipfs.pin_json(desired.document)
-        job_key, run_key = identity.key(generation, "job"), identity.key(generation, "run")
-        listing = self._program.list_job(
-            job=str(job_key.pubkey()),
-            market=action.market,
-            run=str(run_key.pubkey()),
-            payer=self._owner,
-            project=self._owner,
-            ipfs_job=cid_to_bytes(cid),
-            timeout_seconds=action.timeout_seconds,
-        )
+    def drafts(
+        self,
+        actions: Sequence[Action],
+        *,
+        desired: Desired | None = None,
+        identity: Identity | None = None,
+        generation: int = 0,
+        token_account_missing: bool = False,
+    ) -> list[Draft]:
+        """The transactions of a plan. A removal and the posting that takes its place are one: both happen, or neither."""
+        cleaning = [action for action in actions if isinstance(action, Clean)]
+        others = [action for action in actions if not isinstance(action, Clean)]
+        drafts = []
+        if others:
+            builder = _Builder(self._program, self._owner, [self._wallet])
+            if token_account_missing and any(not isinstance(action, Remove) or action.job.account.price for action in others):
+                # The program wants the wallet's NOS token account to exist, on free markets too (facts §13.15).
+                builder.add(self._program.create_token_account_idempotent(payer=self._owner, owner=self._owner))
+            for action in others:
+                if isinstance(action, Post):
+                    if desired is None or identity is None:
+                        raise NosanaError("A job can only be posted from a declaration.")
+                    builder.post(action, desired, identity, generation)
+                elif isinstance(action, Extend):
+                    builder.extend(action)
+                elif isinstance(action, Remove):
+                    builder.remove(action.job)
+            drafts.append(builder.draft())
+        for start in range(0, len(cleaning), _CLEANS_PER_TRANSACTION):
+            builder = _Builder(self._program, self._owner, [self._wallet])
+            for closing in cleaning[start : start + _CLEANS_PER_TRANSACTION]:
+                builder.clean(closing.job)
+            drafts.append(builder.draft())
+        return drafts
+
+    # --- asking and sending -------------------------------------------------------------------------------------------
+
+    async def prepare(self, draft: Draft) -> Prepared:
+        """What the transaction would cost, or the error that it would meet, and a blockhash for it; nothing is sent."""
+        quoting = self._sender.quote(draft.instructions, draft.signers, fee_payer=self._wallet, action=draft.what)
+        try:
+            quote, blockhash = await asyncio.gather(quoting, self._sender.blockhash())
+        except NosanaError as error:
+            return Prepared(draft, error=error)
+        return Prepared(draft, quote, blockhash, self._clock.monotonic())
+
+    async def carry_out(self, prepared: Prepared, *, document: dict[str, Any] | None = None) -> Receipt:
+        """Pins `document` where the transaction posts one, sends it and sees it through, and reads from the ledger what it did."""
+        if document is not None:
+            await self._ipfs.pin_json(document)
+        draft, blockhash = prepared.draft, prepared.blockhash
+        if self._clock.monotonic() - prepared.at_seconds > _STALE_BLOCKHASH_SECONDS:
+            blockhash = None
         landed = await self._sender.send(
-            [*await self._token_account_if_missing(self._owner), listing],
-            [self._wallet, job_key, run_key],
-            fee_payer=self._wallet,
-            action="post the job",
+            draft.instructions, draft.signers, fee_payer=self._wallet, action=draft.what, quote=prepared.quote, blockhash=blockhash
         )
-        return Done("post", str(job_key.pubkey()), landed.signature, f"posted in market {action.market} for {action.timeout_seconds} s")
+        return self._receipt(draft, landed.signature, await self._landed(landed.signature))
 
-    async def _extend(self, action: Extend) -> Done:
+    async def _landed(self, signature: str) -> Transaction | None:
+        for attempt in range(_RECEIPT_ATTEMPTS):
+            try:
+                transaction = await self._rpc.get_transaction(signature)
+            except NosanaError:
+                transaction = None
+            if transaction is not None:
+                return transaction
+            if attempt + 1 < _RECEIPT_ATTEMPTS:
+                await self._clock.sleep(_RECEIPT_SLEEP_SECONDS)
+        return None
+
+    def _receipt(self, draft: Draft, signature: str, transaction: Transaction | None) -> Receipt:
+        """What a landed transaction did to the wallet, by action."""
+        own = jobs_program.token_account(self._owner, self._network.nos_mint)
+        if transaction is None:
+            unknown = f"The RPC node does not show the transaction {signature}, so what it did to the balances is not reported."
+            return Receipt(tuple(Done(step.kind, step.job, signature, step.detail) for step in draft.steps), None, (unknown,))
+        budget = len([call for call in transaction.calls if call.program == jobs_program.COMPUTE_BUDGET_PROGRAM])
+        done = tuple(
+            Done(step.kind, step.job, signature, step.detail, _moved(transaction.transfers, own, step.first + budget, step.end + budget))
+            for step in draft.steps
+        )
+        change = BalanceChange(
+            transaction.tokens_change.get(own, 0), transaction.lamports_change.get(self._owner, 0), transaction.fee_lamports
+        )
+        return Receipt(done, change, tuple(self._created(draft, transaction)))
+
+    def _created(self, draft: Draft, transaction: Transaction) -> Iterator[str]:
+        for instruction in draft.instructions:
+            if str(instruction.program_id) == jobs_program.TOKEN_ACCOUNT_PROGRAM:
+                account, owner = str(instruction.accounts[1].pubkey), str(instruction.accounts[2].pubkey)
+                rent = transaction.lamports_change.get(account, 0)
+                if rent > 0:
+                    yield f"The NOS token account {account} of {owner} did not exist and was created; its rent is {rent} lamports."
+
+
+class _Builder:
+    """Collects the instructions of one transaction, and which action each belongs to."""
+
+    def __init__(self, program: jobs_program.Program, owner: str, signers: list[solders.keypair.Keypair]) -> None:
+        self._program = program
+        self._owner = owner
+        self._signers = signers
+        self._instructions: list[solders.instruction.Instruction] = []
+        self._steps: list[Step] = []
+
+    def add(self, instruction: solders.instruction.Instruction) -> None:
+        """An instruction that belongs to no action."""
+        self._instructions.append(instruction)
+
+    def draft(self) -> Draft:
+        what = " and ".join(dict.fromkeys(f"{step.kind} the job" for step in self._steps))
+        return Draft(what, tuple(self._steps), tuple(self._instructions), tuple(self._signers))
+
+    def _step(self, kind: str, job: str, detail: str, *instructions: solders.instruction.Instruction) -> None:
+        first = len(self._instructions)
+        self._instructions += instructions
+        self._steps.append(Step(kind, job, detail, first, len(self._instructions)))
+
+    def post(self, action: Post, desired: Desired, identity: Identity, generation: int) -> None:
+        job_key, run_key = identity.key(generation, "job"), identity.key(generation, "run")
+        self._signers += [job_key, run_key]
+        job = str(job_key.pubkey())
+        listing: dict[str, Any] = {
+            "job": job,
+            "market": action.market,
+            "run": str(run_key.pubkey()),
+            "payer": self._owner,
+            "project": self._owner,
+            "ipfs_job": cid_to_bytes(desired.cid),
+            "timeout_seconds": action.timeout_seconds,
+        }
+        if action.node is None:
+            self._step("post", job, f"posted in market {action.market} for {action.timeout_seconds} s", self._program.list_job(**listing))
+        else:
+            detail = f"posted in market {action.market} for {action.timeout_seconds} s, assigned to the host {action.node}"
+            self._step("post", job, detail, self._program.assign(**listing, node=action.node))
+
+    def extend(self, action: Extend) -> None:
         account = action.job.account
+        if account.price and account.payer != self._owner:
+            raise Refused(f"The job {action.job.address} was paid by {account.payer}, and only that wallet can extend it.")
         extension = self._program.extend(
             job=action.job.address,
             market=account.market,
             payer=account.payer,
-            project=self._owner,
+            project=account.project,
             timeout_seconds=action.timeout_seconds,
         )
-        landed = await self._sender.send([extension], [self._wallet], fee_payer=self._wallet, action="extend the job")
-        return Done(
-            "extend", action.job.address, landed.signature, f"timeout from {account.timeout_seconds} s to {action.timeout_seconds} s"
-        )
+        self._step("extend", action.job.address, f"timeout from {account.timeout_seconds} s to {action.timeout_seconds} s", extension)
 
-    async def _remove(self, action: Remove) -> Done | None:
-        job: ObservedJob | None = action.job
-        for attempt in range(1, _REMOVE_ATTEMPTS + 1):
-            if job is None or not job.active:
-                return None
-            try:
-                return await self._remove_once(job)
-            except ProgramError as error:
-                if error.name not in _MOVED_ON or attempt == _REMOVE_ATTEMPTS:
-                    raise
-            job = await self._observer.refresh(job)
-        return None
-
-    async def _remove_once(self, job: ObservedJob) -> Done:
-        account = job.account
+    def remove(self, job: ObservedJob) -> None:
+        account, address = job.account, job.address
+        common = {"job": address, "market": account.market, "project": account.project}
         if job.phase == "queued":
-            kind, detail = "delist", "taken out of the queue, deposit and rent returned"
-            instructions = [self._program.delist(job=job.address, market=account.market, payer=account.payer, project=self._owner)]
-        elif job.phase == "running" and job.run is not None and job.run_address is not None:
-            kind, detail = "end", "ended, the host is paid for the time it ran and the rest returned"
-            instructions = [
-                *(await self._token_account_if_missing(job.run.node) if account.price else []),
-                self._program.end(
-                    job=job.address,
-                    market=account.market,
-                    run=job.run_address,
-                    run_payer=job.run.payer,
-                    job_payer=account.payer,
-                    node=job.run.node,
-                    project=self._owner,
-                ),
-            ]
+            detail = "taken out of the queue, deposit and rent returned"
+            self._step("delist", address, detail, self._program.delist(**common, payer=account.payer))
         elif job.phase == "stopped":
-            kind, detail = "recover", "given up by its host, deposit and rent returned"
-            instructions = [self._program.recover(job=job.address, market=account.market, payer=account.payer, project=self._owner)]
-        else:
+            detail = "given up by its host, deposit and rent returned"
+            self._step("recover", address, detail, self._program.recover(**common, payer=account.payer))
+        elif job.run is not None and job.run_address is not None:
+            ending = self._program.end(**common, run=job.run_address, run_payer=job.run.payer, job_payer=account.payer, node=job.run.node)
+            # The program pays the host into its NOS token account, which has to exist (facts §13.15).
+            paying = [self._program.create_token_account_idempotent(payer=self._owner, owner=job.run.node)] if account.price else []
+            self._step("end", address, "ended, the host is paid for the time it ran and the rest returned", *paying, ending)
+        elif job.phase == "running":
             raise NotFound(
-                f"The job {job.address} is neither queued nor running: an administrator took its run away, and only the market can close it."
+                f"The host that runs the job {address} is not known, because the RPC node refuses getProgramAccounts, so the job cannot be "
+                "ended; set rpc_url to a node that allows it."
             )
-        landed = await self._sender.send(instructions, [self._wallet], fee_payer=self._wallet, action=f"{kind} the job")
-        return Done(kind, job.address, landed.signature, detail)
+        else:
+            raise NotFound(f"The job {address} is neither queued nor running, so there is nothing to remove.")
 
-    async def _token_account_if_missing(self, owner: str) -> list[solders.instruction.Instruction]:
-        """The program wants the NOS token account to exist, on free markets too."""
-        address = jobs_program.token_account(owner, self._network.nos_mint)
-        if await self._rpc.get_account(address) is not None:
-            return []
-        return [self._program.create_token_account_idempotent(payer=self._owner, owner=owner)]
+    def clean(self, job: ObservedJob) -> None:
+        cleaning = self._program.clean(job=job.address, market=job.account.market, payer=job.account.payer)
+        self._step("clean", job.address, "account closed, rent returned", cleaning)
+
+
+def _moved(transfers: Sequence[Transfer], own: str, first: int, end: int) -> int:
+    """What the instructions from `first` up to `end` did to a token account."""
+    within = [transfer for transfer in transfers if first <= transfer.instruction < end]
+    return sum(transfer.amount * ((transfer.destination == own) - (transfer.source == own)) for transfer in within)

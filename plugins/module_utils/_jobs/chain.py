@@ -19,17 +19,21 @@ if TYPE_CHECKING:
     from .._clients.networks import Network
     from .._clients.rpc import Rpc
 
-_CLOCK = "SysvarC1ock11111111111111111111111111111111"
 _SYSVAR = "Sysvar1111111111111111111111111111111111111"
 
 
-async def check_network(rpc: Rpc, network: Network) -> None:
-    """Raises WrongNetwork unless the chain is the one that the user means, localnet included."""
+async def check_network(rpc: Rpc, network: Network, *, knows_program: bool | None = None) -> None:
+    """Raises WrongNetwork unless the chain is the one that the user means, localnet included.
+
+    knows_program: whether the jobs program is there, where that was read already.
+    """
     genesis = await rpc.get_genesis_hash()
     known = {other.genesis_hash: other.name for other in NETWORKS.values() if other.genesis_hash is not None}
     if known.get(genesis, network.name) != network.name:
         raise WrongNetwork(f"The RPC node serves {known[genesis]} and network is {network.name}; check network and rpc_url.")
-    if await rpc.get_account(network.jobs_program) is None:
+    if knows_program is None:
+        knows_program = await rpc.get_account(network.jobs_program) is not None
+    if not knows_program:
         raise WrongNetwork(
             f"The RPC node does not know the jobs program {network.jobs_program} of {network.name}: it serves another network; "
             "check network and rpc_url."
@@ -49,7 +53,7 @@ async def read_markets(rpc: Rpc, network: Network, addresses: Iterable[str]) -> 
 
 async def read_time(rpc: Rpc) -> int:
     """The chain's own time in unix seconds, which is what its programs go by."""
-    clock = await rpc.get_account(_CLOCK)
+    clock = await rpc.get_account(jobs_program.CLOCK_SYSVAR)
     if clock is None or clock.owner != _SYSVAR or len(clock.data) < 40:
         raise UnexpectedAnswer("The Solana RPC node does not know the chain's clock; check rpc_url or NOSANA_RPC_URL.")
     (seconds,) = struct.unpack_from("<q", clock.data, 32)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import re
@@ -24,6 +23,8 @@ Path: TypeAlias = "tuple[str | int, ...]"
 MAX_DOCUMENT_BYTES = 256 * 1024
 MAX_NAME_CHARACTERS = 128
 MAX_DEPTH = 64
+MAX_ISSUES = 100
+_TOO_LARGE = 1 << 1023  # JavaScript's numbers end here, near enough
 MASK = "********"
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*\Z")
@@ -33,7 +34,10 @@ _SECRET_NAME = re.compile(
 _SECRET_KEYS = frozenset({"password", "SECRET_ACCESS_KEY", "ACCESS_KEY_ID", "accessToken"})
 _MAPS_OF_VALUES = frozenset({"env", "variables", "headers"})
 _SYSTEM_RESOURCES = ("memory", "cpu")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+)  # halves of characters cannot be encoded, so no key is derived of them
+_SHOWN_CHARACTERS = 80
 
 # pydantic's error types, as the rest of "$input.… ".
 _EXPECTED = {
@@ -96,12 +100,14 @@ def short_form(
 
 def declare(document: dict[str, Any], name: str | None) -> Declared:
     """Checks a definition and gives it its name. Raises InvalidInput or InvalidDefinition, one sentence each."""
-    document = copy.deepcopy(document)
+    document = _plain(document)  # a copy of its own
     warnings = _move_system_resources(document)
     meta = document.get("meta", {})
     own = meta.get("name") if isinstance(meta, dict) else None
     if name is not None and own is not None and name != own:
-        raise InvalidInput(f"name is {name!r} and job_definition has meta.name {own!r}; they must be equal, or leave one of them out.")
+        raise InvalidInput(
+            f"name is {_short(name)} and job_definition has meta.name {_short(own)}; they must be equal, or leave one of them out."
+        )
     name = name if name is not None else own
     if name is None:
         raise InvalidInput("The job has no name: add the option name, or meta.name to job_definition.")
@@ -126,46 +132,69 @@ def check_name(name: Any) -> None:
 
 
 def check(document: Any) -> None:
-    """The network's schema. Raises InvalidDefinition whose `details["issues"]` has path and expectation of every error."""
+    """The network's schema. Raises InvalidDefinition whose `details["issues"]` has path and expectation of the first errors."""
     try:
         JobDefinition.model_validate(document)
     except pydantic.ValidationError as error:
-        issues = [_issue(details) for details in error.errors(include_url=False)]
+        found = error.errors(include_url=False)
+        issues = [_issue(details) for details in found[:MAX_ISSUES]]
         first = issues[0]
-        more = f" ({len(issues) - 1} more)" if len(issues) > 1 else ""
+        more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
         raise InvalidDefinition(f"job_definition: {first['path']} {first['expected']}{more}.", issues=issues) from None
     except RecursionError:
         raise InvalidDefinition("job_definition is nested too deeply.") from None
 
 
 def exposes_port(document: dict[str, Any]) -> bool:
-    """Whether the job is a service."""
+    """Whether the job is a service. A port object that stands in no list is ignored by hosts, so it makes none."""
     ops = document.get("ops")
     return isinstance(ops, list) and any(
-        isinstance(op, dict) and isinstance(op.get("args"), dict) and op["args"].get("expose") not in (None, []) for op in ops
+        isinstance(op, dict) and isinstance(op.get("args"), dict) and _is_exposed(op["args"].get("expose")) for op in ops
     )
+
+
+def _is_exposed(expose: Any) -> bool:
+    if isinstance(expose, list):
+        return any(_is_exposed(entry) or (isinstance(entry, dict) and "port" in entry) for entry in expose)
+    if isinstance(expose, dict):
+        return "__spread__" in expose
+    return isinstance(expose, (int, float, str)) and not isinstance(expose, bool) and expose != ""
 
 
 def same(one: Any, other: Any) -> bool:
     """Equal content: the order of keys means nothing, 1 and 1.0 are one number, true is not 1."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(same(left, right) for left, right in zip(one, other, strict=True))
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    return bool(one == other)
+    pairs = [(one, other)]
+    while pairs:  # no recursion, because what others pinned may be nested as deeply as they like
+        left, right = pairs.pop()
+        if isinstance(left, dict) and isinstance(right, dict):
+            if left.keys() != right.keys():
+                return False
+            pairs += [(value, right[key]) for key, value in left.items()]
+        elif isinstance(left, list) and isinstance(right, list):
+            if len(left) != len(right):
+                return False
+            pairs += zip(left, right, strict=True)
+        elif isinstance(left, bool) or isinstance(right, bool):
+            if left is not right:
+                return False
+        elif left != right:
+            return False
+    return True
 
 
 def redact(document: Any) -> Any:
-    """The definition with values that look like secrets masked."""
-    redacted = copy.deepcopy(document)
-    for path, _value in _secret_leaves(document):
-        target = redacted
-        for part in path[:-1]:
-            target = target[part]
-        target[path[-1]] = MASK
-    return redacted
+    """The definition with values that look like secrets masked, and what is nested more deeply than any definition."""
+    return _redacted(document, None, 0)
+
+
+def _redacted(value: Any, below: Any, depth: int) -> Any:
+    if not isinstance(value, (dict, list)):
+        return value
+    if depth > MAX_DEPTH:
+        return MASK
+    if isinstance(value, list):
+        return [_redacted(item, None, depth + 1) for item in value]
+    return {key: MASK if _is_secret(below, key, item) else _redacted(item, key, depth + 1) for key, item in value.items()}
 
 
 def secrets(document: Any) -> list[str]:
@@ -173,17 +202,24 @@ def secrets(document: Any) -> list[str]:
     return [value for _path, value in _secret_leaves(document)]
 
 
-def _secret_leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            in_map = bool(path) and path[-1] in _MAPS_OF_VALUES
-            if isinstance(item, str) and item and (key in _SECRET_KEYS or (in_map and _SECRET_NAME.search(str(key)))):
-                yield (*path, key), item
-            else:
-                yield from _secret_leaves(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _secret_leaves(item, (*path, index))
+def _secret_leaves(document: Any) -> Iterator[tuple[Path, str]]:
+    """In the order of the document."""
+    rest: list[tuple[Path, Any]] = [((), document)]
+    while rest:
+        path, value = rest.pop()
+        below = path[-1] if path else None
+        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for key, item in reversed(list(items)):
+            rest.append(((*path, key), item))
+        if isinstance(value, str) and path and _is_secret(path[-2] if len(path) > 1 else None, below, value):
+            yield path, value
+
+
+def _is_secret(below: Any, key: Any, value: Any) -> bool:
+    """Whether the text under this key, in a dictionary that itself stands under the key `below`, looks like a secret."""
+    if not isinstance(value, str) or not value or not isinstance(key, str):
+        return False
+    return key in _SECRET_KEYS or (below in _MAPS_OF_VALUES and _SECRET_NAME.search(key) is not None)
 
 
 def _check_sense(document: dict[str, Any]) -> None:
@@ -201,7 +237,9 @@ def _check_sense(document: dict[str, Any]) -> None:
                 )
         for other in op.get("execution", {}).get("depends_on", []):
             if other not in ids or other == op["id"]:
-                raise InvalidDefinition(f"job_definition: $input.ops[{index}].execution.depends_on names {other!r}, which is no other op.")
+                raise InvalidDefinition(
+                    f"job_definition: $input.ops[{index}].execution.depends_on names {_short(other)}, which is no other op."
+                )
 
 
 def _ports(expose: Any) -> Iterator[tuple[str, float]]:
@@ -256,6 +294,7 @@ def _at(path: Path) -> str:
         if isinstance(part, int):
             parts.append(f"[{part}]")
         else:
+            part = part[:_SHOWN_CHARACTERS]
             parts.append(f".{part}" if _IDENTIFIER.match(part) else f"[{json.dumps(part)}]")
     return "$input" + "".join(parts)
 
@@ -271,11 +310,27 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if depth > MAX_DEPTH:
         raise InvalidDefinition(f"job_definition is nested more than {MAX_DEPTH} levels deep.")
     if isinstance(value, dict):
-        return {str(key): _plain(item, depth + 1) for key, item in value.items()}
+        return {_key(key): _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item, depth + 1) for item in value]
     if isinstance(value, str):
         return str(value)
-    if isinstance(value, float) and not math.isfinite(value):
+    if (isinstance(value, float) and not math.isfinite(value)) or (isinstance(value, int) and abs(value) >= _TOO_LARGE):
         raise InvalidDefinition("job_definition holds a number that is not finite, which JSON does not have.")
-    return value
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    raise InvalidDefinition(f"job_definition holds a value of the type {type(value).__name__}, which JSON does not have; write it as text.")
+
+
+def _key(key: Any) -> str:
+    """A key as JSON writes it, so that it is the same wherever the task runs."""
+    if isinstance(key, str):
+        return str(key)
+    if key is None or isinstance(key, bool) or (isinstance(key, (int, float)) and math.isfinite(key) and abs(key) < _TOO_LARGE):
+        return json.dumps(key)
+    raise InvalidDefinition("job_definition has a key that is no text.")
+
+
+def _short(value: Any) -> str:
+    """A value as it may be quoted in a sentence."""
+    return repr(value)[:_SHOWN_CHARACTERS]

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from .._clients.program import JOB_QUEUED as QUEUED
 from .definition import redact, same
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from .verdict import Verdict
 
 OnChange = Literal["replace", "fail", "ignore"]
+Rerun = Literal["never", "failed", "finished", "always"]
 
 
 @dataclass(frozen=True)
@@ -28,23 +31,30 @@ class Desired:
     market: str
     timeout_seconds: int | None
     on_change: OnChange = "replace"
+    rerun: Rerun = "never"
+    node: str | None = None
 
 
 @dataclass(frozen=True)
 class Current:
-    """The job that stands under the name now, with its definition (None only if it could not be read) and verdict."""
+    """The job that stands under the name now, with its definition (None only if it could not be read) and verdict.
+
+    removed: it is over because its owner ended it, as the chain shows, so the name has no job any more.
+    """
 
     job: ObservedJob
     definition: dict[str, Any] | None
     verdict: Verdict
+    removed: bool = False
 
 
 @dataclass(frozen=True)
 class Post:
-    """List a new job and pay its deposit."""
+    """List a new job and pay its deposit; with `node` it is assigned to that waiting host."""
 
     market: str
     timeout_seconds: int
+    node: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,12 +67,19 @@ class Extend:
 
 @dataclass(frozen=True)
 class Remove:
-    """Take an active job away: delist, end or recover it, whichever its state asks for when it is done."""
+    """Take an active job away: delist, end or recover it, whichever its state asks for."""
 
     job: ObservedJob
 
 
-Action: TypeAlias = "Post | Extend | Remove"
+@dataclass(frozen=True)
+class Clean:
+    """Close the account of a job that is over, so that its rent comes home."""
+
+    job: ObservedJob
+
+
+Action: TypeAlias = "Post | Extend | Remove | Clean"
 
 
 @dataclass(frozen=True)
@@ -87,43 +104,47 @@ class Plan:
 
 
 def plan_present(desired: Desired, current: Current | None, *, market_timeout_seconds: int) -> Plan:
-    """What makes the declared job exist exactly once."""
+    """What makes the declared job exist exactly once. The table of docs/transitions.md, from top to bottom."""
     timeout = desired.timeout_seconds if desired.timeout_seconds is not None else market_timeout_seconds
-    post = Post(desired.market, timeout)
-    after = _view(desired.name, desired.market, timeout, desired.document)
+    post = Post(desired.market, timeout, desired.node)
+    after = _view(desired.name, desired.market, timeout, desired.document) | _node(desired, desired.node)
     if current is None:
         return Plan((post,), {}, after)
-    before = _view_of(desired.name, current)
+    job, name = current.job, desired.name
+    if not job.active:
+        return _present_when_over(desired, current, post, after)
+    before = _view_of(name, current) | _node(desired, job.run.node if job.run else None)
+    replacing = Plan((Remove(job), post), before, after)
     differences = differing(desired, current)
-    if not current.job.active:
-        return _present_when_over(desired, current, post, after, differences)
-    if current.job.phase == "stopped":
-        # The host gave the job back: it runs nowhere and nobody will queue it again, while its deposit still lies in the market.
-        return Plan((Remove(current.job), post), before, after)
+    warnings: tuple[str, ...] = ()
     if differences:
         what = " and ".join(differences)
         if desired.on_change == "fail":
-            return Plan(
-                (), before, before, refusal=f"The job {desired.name} ({current.job.address}) differs in {what} and on_change is fail."
-            )
-        if desired.on_change == "ignore":
-            return Plan((), before, before, (f"The job {desired.name} differs in {what}; left as it is because on_change is ignore.",))
-        return Plan((Remove(current.job), post), before, after)
-    return _present_when_equal(desired, current, before)
+            return Plan((), before, before, refusal=f"The job {name} ({job.address}) differs in {what} and on_change is fail.")
+        if desired.on_change == "replace":
+            return replacing
+        warnings = (f"The job {name} differs in {what}; left as it is because on_change is ignore.",)
+    elif job.phase == "stopped" or _asks_anew(desired.rerun, current.verdict, active=True):
+        # A host that gave the job up will not take it again, and its deposit lies idle: it is posted anew with the same money.
+        return replacing
+    if current.verdict.status == "failed":
+        warnings += (current.verdict.sentence,)
+    return _present_when_equal(desired, current, before, warnings)
 
 
-def plan_absent(name: str, current: Current | None) -> Plan:
-    """What makes no job of the name run or wait. A job that is over has nothing left to remove."""
+def plan_absent(name: str, current: Current | None, *, cleanable: Sequence[ObservedJob] = (), locked: Sequence[str] = ()) -> Plan:
+    """What makes no job of the name run or wait. A job that is over has nothing left to remove but its account's rent.
+
+    cleanable: finished jobs whose accounts may be closed, where that is asked for; locked: sentences about those that may not yet.
+    """
+    cleaning = tuple(Clean(job) for job in cleanable)
+    closed = {"finished_accounts": [action.job.address for action in cleaning]} if cleaning else {}
+    after: dict[str, Any] = {"finished_accounts": []} if cleaning else {}
     if current is None or not current.job.active:
-        return Plan((), {}, {})
-    if current.job.phase == "orphaned":
-        return Plan(
-            (),
-            {},
-            {},
-            (f"The job {name} ({current.job.address}) was taken out of its market by an administrator; only the market can close it.",),
-        )
-    return Plan((Remove(current.job),), _view_of(name, current), {})
+        orphaned = current is not None and current.job.phase == "orphaned"
+        warnings = (current.verdict.sentence,) if current is not None and orphaned else ()
+        return Plan(cleaning, closed, after, (*warnings, *locked))
+    return Plan((Remove(current.job), *cleaning), _view_of(name, current) | closed, after, tuple(locked))
 
 
 def differing(desired: Desired, current: Current) -> list[str]:
@@ -133,37 +154,54 @@ def differing(desired: Desired, current: Current) -> list[str]:
         found.append("definition")
     if desired.market != current.job.account.market:
         found.append("market")
+    if desired.node is not None and current.job.active and desired.node != (current.job.run.node if current.job.run else None):
+        found.append("node")
     return found
 
 
-def _present_when_over(desired: Desired, current: Current, post: Post, after: dict[str, Any], differences: list[str]) -> Plan:
-    if current.verdict.status == "cancelled":
-        return Plan((post,), {}, after)  # it was removed, so it does not exist
-    if "definition" not in differences:
-        return Plan((), {}, {})  # done is done: nothing is paid for twice
-    sentence = f"The job {desired.name} ({current.job.address}) is over and its definition differs"
-    if desired.on_change == "fail":
-        return Plan((), {}, {}, refusal=f"{sentence}, and on_change is fail.")
-    if desired.on_change == "ignore":
-        return Plan((), {}, {}, (f"{sentence}; nothing is posted because on_change is ignore.",))
-    return Plan((post,), {}, after)
+def _asks_anew(rerun: Rerun, verdict: Verdict, *, active: bool) -> bool:
+    """Whether the policy pays for another job although this one equals the declaration.
+
+    That a result cannot be read proves no failure: it may be there in a minute.
+    """
+    failed = verdict.status == "failed" and verdict.reason != "result_unavailable"
+    if rerun == "failed" or (rerun == "finished" and active):
+        return failed
+    return rerun == "always" or (rerun == "finished" and not active)
 
 
-def _present_when_equal(desired: Desired, current: Current, before: dict[str, Any]) -> Plan:
+def _present_when_over(desired: Desired, current: Current, post: Post, after: dict[str, Any]) -> Plan:
+    job, verdict = current.job, current.verdict
+    if current.removed:
+        return Plan((post,), {}, after)
+    orphan = (verdict.sentence,) if job.phase == "orphaned" else ()
+    differs = "definition" in differing(desired, current)
+    sentence = f"The job {desired.name} ({job.address}) is over and its definition differs"
+    if differs and desired.on_change == "fail":
+        return Plan((), {}, {}, orphan, refusal=f"{sentence}, and on_change is fail.")
+    if (differs and desired.on_change == "replace") or _asks_anew(desired.rerun, verdict, active=False):
+        return Plan((post,), {}, after, orphan)
+    if differs:
+        return Plan((), {}, {}, (*orphan, f"{sentence}; nothing is posted because on_change is ignore."))
+    return Plan((), {}, {}, orphan)  # done is done: nothing is paid for twice
+
+
+def _present_when_equal(desired: Desired, current: Current, before: dict[str, Any], warnings: tuple[str, ...]) -> Plan:
     account = current.job.account
     if desired.timeout_seconds is None or desired.timeout_seconds == account.timeout_seconds:
-        return Plan((), before, before)
+        return Plan((), before, before, warnings)
     if desired.timeout_seconds < account.timeout_seconds:
-        return Plan(
-            (),
-            before,
-            before,
-            (
-                f"The job {desired.name} has a timeout of {account.timeout_seconds} s, which cannot be shortened to "
-                f"{desired.timeout_seconds} s; a shorter one takes effect when the job is posted anew.",
-            ),
+        shorter = (
+            f"The job {desired.name} has a timeout of {account.timeout_seconds} s, which cannot be shortened to "
+            f"{desired.timeout_seconds} s; a shorter one takes effect when the job is posted anew."
         )
-    return Plan((Extend(current.job, desired.timeout_seconds),), before, before | {"timeout": desired.timeout_seconds})
+        return Plan((), before, before, (*warnings, shorter))
+    if account.state != QUEUED or current.verdict.status == "failed":
+        # The program extends no job that its host gave up (facts §2.3), and nobody wants to pay a dead host for longer.
+        longer = f"The job {desired.name} cannot be extended to {desired.timeout_seconds} s, because its host gave it up or is dead."
+        return Plan((), before, before, (*warnings, longer))
+    extend = Extend(current.job, desired.timeout_seconds)
+    return Plan((extend,), before, before | {"timeout": desired.timeout_seconds}, warnings)
 
 
 def _view(name: str, market: str, timeout_seconds: int, document: dict[str, Any] | None) -> dict[str, Any]:
@@ -175,6 +213,11 @@ def _view(name: str, market: str, timeout_seconds: int, document: dict[str, Any]
         "timeout": timeout_seconds,
         "job_definition": None if document is None else redact(document),
     }
+
+
+def _node(desired: Desired, node: str | None) -> dict[str, Any]:
+    """The host in a diff, where one is declared."""
+    return {} if desired.node is None else {"node": node}
 
 
 def _view_of(name: str, current: Current) -> dict[str, Any]:

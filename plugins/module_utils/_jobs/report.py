@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._clients import program as jobs_program
+from .._clients.networks import NETWORKS
 from .._clients.node import service_urls
 from .money import nos
 
@@ -19,20 +21,31 @@ if TYPE_CHECKING:
     from .verdict import Verdict
 
 
+@dataclass(frozen=True)
+class Cost:
+    """Money of a job that only the run that posts it knows: None where it was not learned. NOS base units, lamports."""
+
+    network_fee_base_units: int | None = None
+    rent_lamports: int | None = None
+
+
 def describe(
-    job: ObservedJob, *, name: str | None, definition: dict[str, Any] | None, verdict: Verdict, network: Network
+    job: ObservedJob, *, name: str | None, definition: dict[str, Any] | None, verdict: Verdict, network: Network, fee: int | None = None
 ) -> dict[str, Any]:
-    """What is known of a job that exists. `definition` is only needed for its services' addresses."""
+    """What is known of a job that exists. `definition` is only needed for its services' addresses; `fee` is the network fee, if known."""
     account = job.account
     started = job.run.time_start if job.run is not None else account.time_start
-    paid = jobs_program.paid(account.price, account.time_start, account.time_end, account.timeout_seconds) if job.phase == "done" else None
+    over = job.phase == "done" and not job.closed
+    paid = jobs_program.paid(account.price, account.time_start, account.time_end, account.timeout_seconds) if over else None
     return {
         "address": job.address,
         "name": name,
         "status": verdict.status,
         "reason": verdict.reason,
         "message": verdict.sentence,
-        "chain_state": job.phase,
+        "chain_state": "closed" if job.closed else job.phase,
+        "exit_code": verdict.exit_code,
+        "ops": verdict.ops,
         "market": account.market,
         "host": job.run.node if job.run is not None else account.node,
         "timeout": account.timeout_seconds,
@@ -40,13 +53,14 @@ def describe(
         "time_ended": account.time_end or None,
         "definition_cid": job.definition_cid,
         "result_cid": job.result_cid,
-        "services": _services(definition, job.address, network),
+        "result_url": result_url(job.result_cid, network),
+        "services": [] if job.phase == "done" else _services(definition, job.address, network),
         "explorer_url": _explorer_url(job.address, network),
-        "cost": cost(account.price, account.timeout_seconds, paid),
+        "cost": cost(account.price, account.timeout_seconds, paid, Cost(fee, job.lamports or None)),
     }
 
 
-def predict(desired: Desired, *, address: str, timeout_seconds: int, price: int, network: Network) -> dict[str, Any]:
+def predict(desired: Desired, *, address: str, timeout_seconds: int, price: int, network: Network, known: Cost) -> dict[str, Any]:
     """The job as it will be right after posting: what check mode returns, with the keys of :func:`describe`."""
     return {
         "address": address,
@@ -55,6 +69,8 @@ def predict(desired: Desired, *, address: str, timeout_seconds: int, price: int,
         "reason": None,
         "message": "The job would be posted.",
         "chain_state": "queued",
+        "exit_code": None,
+        "ops": [],
         "market": desired.market,
         "host": None,
         "timeout": timeout_seconds,
@@ -62,19 +78,23 @@ def predict(desired: Desired, *, address: str, timeout_seconds: int, price: int,
         "time_ended": None,
         "definition_cid": desired.cid,
         "result_cid": None,
+        "result_url": None,
         "services": _services(desired.document, address, network),
         "explorer_url": _explorer_url(address, network),
-        "cost": cost(price, timeout_seconds, None),
+        "cost": cost(price, timeout_seconds, None, known),
     }
 
 
-def cost(price: int, timeout_seconds: int, paid: int | None) -> dict[str, Any]:
+def cost(price: int, timeout_seconds: int, paid: int | None, known: Cost | None = None) -> dict[str, Any]:
     """Price and deposit; what the host earned and what came back once the job is over. NOS base units, and NOS as text."""
+    known = known or Cost()
     deposit = jobs_program.deposit(price, timeout_seconds)
     return {
         "price_per_second_base_units": price,
         "deposit_base_units": deposit,
         "deposit_nos": nos(deposit),
+        "network_fee_base_units": known.network_fee_base_units,
+        "rent_lamports": known.rent_lamports,
         "paid_base_units": paid,
         "refund_base_units": None if paid is None else deposit - paid,
     }
@@ -88,6 +108,14 @@ def _services(definition: dict[str, Any] | None, address: str, network: Network)
         for service in service_urls(definition, address, network.node_domain)
         if not service.private
     ]
+
+
+def result_url(cid: str | None, network: Network) -> str | None:
+    """Where a person reads the result: the public gateway, since the configured one may carry a key."""
+    if cid is None:
+        return None
+    public = NETWORKS[network.name] if network.explorer_url else network
+    return public.ipfs_gateway_url.rstrip("/") + f"/{cid}"
 
 
 def _explorer_url(address: str, network: Network) -> str | None:

@@ -1,4 +1,4 @@
-"""The job service: what nosana_job and nosana_job_info do, without knowing Ansible."""
+"""The job service: what nosana_job does, without knowing Ansible."""
 # Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -7,31 +7,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._clients import program as jobs_program
 from .._clients.errors import (
     AmbiguousName,
     ChangeRefused,
+    CostLimit,
+    InsufficientFunds,
     InvalidInput,
     JobFailed,
+    Moved,
     NosanaError,
     NotFound,
     ProgramError,
     WaitTimeout,
-    WrongNetwork,
 )
 from .._clients.ipfs import cid_of, encode_document
-from .._clients.networks import NETWORKS
-from .apply import Applier, Done
-from .definition import exposes_port
-from .money import TRANSACTION_FEE_BUDGET_LAMPORTS, Need, check_funds
+from .apply import MOVED_ON, Applier, BalanceChange, Done, Draft, Prepared
+from .cache import Cache
+from .chain import check_network, read_markets
+from .markets import Wish, choose, fits, standings
+from .money import BUDGETED_FEE_FRACTION, TRANSACTION_FEE_BUDGET_LAMPORTS, Need, check_funds, nos
 from .observe import Observation, ObservedJob, Observer, name_of
-from .plan import Current, Desired, Extend, OnChange, Plan, Remove, plan_absent, plan_present
-from .report import cost, describe, predict
-from .verdict import Verdict, judge, log_lines
+from .plan import Current, Desired, Extend, OnChange, Plan, Post, Remove, Rerun, plan_absent, plan_present
+from .reader import Reader
+from .report import Cost, cost, predict, result_url
+from .verdict import Verdict, log_tail
 from .wait import Progress, wait_until
 
 if TYPE_CHECKING:
@@ -45,22 +49,23 @@ if TYPE_CHECKING:
     from .._libraries import solders
 
 WaitFor = Literal["posted", "running", "ready", "completed"]
-Include = Literal["definition", "result", "logs", "cost"]
 
 _JOB_BYTES, _RUN_BYTES, _TOKEN_ACCOUNT_BYTES = 240, 120, 165
-_NODE_QUEUE = 1
-_RACES = 3
+_RACES = 5
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """What the user asked for, checked, with the market still as a slug or an address."""
+    """What the user asked for, checked; the market is a slug, an address, or a wish. `max_cost`: NOS base units."""
 
     name: str
     document: dict[str, Any]
-    market: str
+    market: str | Wish
     timeout_seconds: int | None
-    on_change: OnChange
+    on_change: OnChange = "replace"
+    rerun: Rerun = "never"
+    node: str | None = None
+    max_cost_base_units: int | None = None
 
 
 @dataclass(frozen=True)
@@ -79,15 +84,19 @@ class Outcome:
     changed: bool = False
     job: dict[str, Any] | None = None
     actions: list[Done] = field(default_factory=list)
+    balance_change: BalanceChange | None = field(default_factory=BalanceChange)
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     failure: NosanaError | None = None
 
+    def warn(self, sentences: Sequence[str]) -> None:
+        self.warnings += [sentence for sentence in sentences if sentence not in self.warnings]
+
 
 @dataclass(frozen=True)
 class _Look:
-    """One look at a job while waiting."""
+    """One look at a job while waiting. `ready`: every service answers."""
 
     job: ObservedJob | None
     verdict: Verdict
@@ -108,117 +117,327 @@ class JobService:
         node_api: NodeApi,
         sender: Sender,
         clock: Clock,
+        cache: Cache | None = None,
     ) -> None:
         self._network = network
         self._owner = str(wallet.pubkey())
         self._rpc = rpc
-        self._ipfs = ipfs
         self._api = api
         self._node_api = node_api
         self._clock = clock
-        self._observer = Observer(rpc, ipfs, network, wallet)
-        self._applier = Applier(rpc, ipfs, sender, self._observer, network, wallet)
+        self._observer = Observer(rpc, ipfs, network, wallet, clock, cache or Cache.none())
+        self._applier = Applier(rpc, ipfs, sender, network, wallet, clock)
+        self._reader = Reader(ipfs, network)
 
     # --- nosana_job ---------------------------------------------------------------------------------------------------
 
     async def present(self, declaration: Declaration, *, wait: Wait, dry_run: bool) -> Outcome:
         """Makes the declared job exist exactly once. With `dry_run` the plan is made and not applied."""
-        content = encode_document(declaration.document)
         desired = Desired(
             declaration.name,
             declaration.document,
-            cid_of(content),
-            await self._api.resolve_market(declaration.market),
+            cid_of(encode_document(declaration.document)),
+            "" if isinstance(declaration.market, Wish) else await self._api.resolve_market(declaration.market),
             declaration.timeout_seconds,
             declaration.on_change,
+            declaration.rerun,
+            declaration.node,
         )
-        outcome = Outcome()
+
+        async def once(outcome: Outcome) -> Outcome:
+            return await self._present_once(declaration, desired, outcome, wait=wait, dry_run=dry_run)
+
+        def lost_a_race(_error: NosanaError) -> None:
+            # Somebody else has just posted: theirs is the new run that rerun asks for.
+            nonlocal desired
+            desired = replace(desired, rerun="never")
+
+        return await self._until_it_stands_still(once, lost_a_race)
+
+    async def absent(self, name: str, *, dry_run: bool, purge: bool = False) -> Outcome:
+        """Makes no job of the name wait or run. `purge` also closes accounts of finished jobs, whose rent then comes home."""
+
+        async def once(outcome: Outcome) -> Outcome:
+            return await self._absent_once(name, purge, outcome, dry_run=dry_run)
+
+        return await self._until_it_stands_still(once)
+
+    async def remove(self, address: str, *, dry_run: bool) -> Outcome:
+        """Makes the job at an address neither wait nor run, whatever its name is."""
+
+        async def once(outcome: Outcome) -> Outcome:
+            job, now = await self._observer.by_address(address)
+            if job is not None and job.account.project != self._owner:
+                raise InvalidInput(f"The job {address} belongs to {job.account.project}, and the wallet is {self._owner}.")
+            current = None if job is None else await self._reader.judged(job, await self._reader.definition_if_readable(job), now)
+            name = (name_of(current.definition) if current else None) or address
+            return await self._remove(plan_absent(name, current), name, current, outcome, missing=False, dry_run=dry_run)
+
+        return await self._until_it_stands_still(once)
+
+    async def _until_it_stands_still(
+        self, once: Callable[[Outcome], Awaitable[Outcome]], lost_a_race: Callable[[NosanaError], None] | None = None
+    ) -> Outcome:
+        """Looks, plans and acts; looks again when the chain moved on in between and nothing was done yet."""
         for race in range(1, _RACES + 1):
-            observation = await self._observer.by_name(desired.name, market=desired.market, cid=desired.cid)
-            outcome.warnings = list(observation.warnings)
-            current = await self._current(observation, desired)
-            market = observation.market or await self._no_such_market(declaration.market, desired.market)
-            plan = plan_present(desired, current, market_timeout_seconds=market.job_timeout_seconds)
+            outcome = Outcome()
             try:
-                return await self._carry_out(plan, desired, observation, current, market, outcome, wait=wait, dry_run=dry_run)
-            except ProgramError as error:
-                # Somebody else posted the same generation first; the chain let only one of us. Look again and take theirs.
-                if error.name != "AccountAlreadyInUse" or race == _RACES or outcome.actions:
+                return await once(outcome)
+            except (Moved, ProgramError) as error:
+                moved = isinstance(error, Moved) or error.name in MOVED_ON
+                if not moved or outcome.actions or race == _RACES:
                     raise
+                if lost_a_race is not None and getattr(error, "name", None) == "AccountAlreadyInUse":
+                    lost_a_race(error)
         return outcome
 
-    async def absent(self, name: str, *, dry_run: bool) -> Outcome:
-        """Makes no job of the name wait or run."""
-        observation = await self._observer.by_name(name)
-        current = await self._current(observation, None)
-        plan = plan_absent(name, current)
-        outcome = Outcome(plan.changed, before=plan.before, after=plan.after, warnings=[*observation.warnings, *plan.warnings])
+    async def _present_once(self, declaration: Declaration, desired: Desired, outcome: Outcome, *, wait: Wait, dry_run: bool) -> Outcome:
+        seen = await self._observer.by_name(desired.name, market=desired.market or None)
+        if isinstance(declaration.market, Wish):
+            desired, seen = await self._granted(declaration.market, desired, seen)
+        market = seen.market
+        if market is None:
+            await check_network(self._rpc, self._network, knows_program=seen.knows_program)
+            raise NotFound(f"There is no market {declaration.market} on {self._network.name} (no account at {desired.market}).")
+        current = await self._current(seen, desired)
+        plan = plan_present(desired, current, market_timeout_seconds=market.job_timeout_seconds)
+        prepared: list[Prepared] = []
+        if plan.posts is not None or not seen.active:
+            # The authoritative read before money is spent, and beside it what the posting would cost if that read changes nothing.
+            drafts = self._drafts(plan, desired, seen, seen.expected)
+            completed, prepared, _checked = await asyncio.gather(
+                self._observer.complete(seen, cid=desired.cid),
+                self._prepare(drafts),
+                check_network(self._rpc, self._network, knows_program=seen.knows_program) if plan.posts else _nothing(),
+            )
+            seen = replace(completed, market=market)
+            current = await self._current(seen, desired, complete=True)
+            planned = plan_present(desired, current, market_timeout_seconds=market.job_timeout_seconds)
+            if planned.actions != plan.actions or (planned.posts and seen.generation != seen.expected):
+                prepared = await self._prepare(self._drafts(planned, desired, seen, seen.generation or 0))
+            plan = planned
+        elif plan.actions:
+            prepared = await self._prepare(self._drafts(plan, desired, seen, 0))
+        outcome.warn([*seen.warnings, *plan.warnings])
+        outcome.changed, outcome.before, outcome.after = plan.changed, plan.before, plan.after
+        if plan.refusal is not None:
+            raise ChangeRefused(plan.refusal)
+        self._check_declared(plan, desired, market)
+        fee = self._check_money(plan, declaration, seen, prepared)
+        generation = seen.generation or 0
+        address = seen.identity.address(generation) if plan.posts is not None else current.job.address if current else ""
+        document = desired.document if plan.posts is not None or current is None or current.definition is None else current.definition
+        if dry_run or not plan.changed:
+            outcome.job = self._foretold(plan, desired, seen, current, address, fee)
+        if dry_run:
+            return outcome
+        known = None if plan.posts is not None or current is None else current.job
+        if plan.changed:
+            await self._apply(prepared, document if plan.posts else None, outcome, address, desired.name)
+            if outcome.failure is not None:
+                return outcome
+
+        async def again() -> tuple[ObservedJob | None, int]:
+            nonlocal known
+            job, now = await (self._observer.refresh(known) if known else self._observer.posted(seen.identity, generation, desired.market))
+            known = job or known
+            return job, now
+
+        first = None if plan.changed or current is None else _Look(current.job, current.verdict)
+        fee = _fee_of(outcome, plan, market, current)
+        await self._await(again, address, desired.name, document, wait, outcome, first=first, fee=fee)
+        return outcome
+
+    async def _absent_once(self, name: str, purge: bool, outcome: Outcome, *, dry_run: bool) -> Outcome:
+        seen = await self._observer.by_name(name)
+        active = [job for job in seen.jobs if job.active]
+        drafts = (
+            self._removal_drafts(plan_absent(name, Current(active[0], None, _UNJUDGED)), seen) if len(active) == 1 and not purge else []
+        )
+        completed, prepared = await asyncio.gather(self._observer.complete(seen, past=False), self._prepare(drafts))
+        current = await self._current(completed, None, complete=True)
+        cleanable, locked = await self._cleanable(completed) if purge else ([], [])
+        plan = plan_absent(name, current, cleanable=cleanable, locked=locked)
+        if not drafts or current is None or current.job != active[0]:
+            prepared = []
+        outcome.warn(completed.warnings)
+        return await self._remove(
+            plan, name, current, outcome, missing=completed.nos_base_units is None, dry_run=dry_run, prepared=prepared
+        )
+
+    async def _remove(
+        self,
+        plan: Plan,
+        name: str,
+        current: Current | None,
+        outcome: Outcome,
+        *,
+        missing: bool,
+        dry_run: bool,
+        prepared: Sequence[Prepared] = (),
+    ) -> Outcome:
+        outcome.changed, outcome.before, outcome.after = plan.changed, plan.before, plan.after
+        outcome.warn(plan.warnings)
         if current is not None:
-            outcome.job = self._describe(current.job, name, current.definition, current.verdict)
+            outcome.job = self._reader.describe(current.job, name, current.definition, current.verdict)
         if dry_run or not plan.changed:
             return outcome
-        await self._apply(plan, None, observation, 0, outcome)
-        if current is not None:
-            now = await self._observer.refresh(current.job)
+        if not prepared:
+            prepared = await self._prepare(self._applier.drafts(plan.actions, token_account_missing=missing))
+        for each in prepared:
+            if each.error is not None:
+                raise each.error
+        await self._apply(prepared, None, outcome, current.job.address if current else "", name)
+        if current is not None and outcome.actions and outcome.failure is None:
+            now, seconds = await self._observer.refresh(current.job)
             if now is not None:
-                outcome.job = self._describe(now, name, current.definition, await self._verdict(now, current.definition))
-            elif outcome.job is not None and outcome.failure is None:
+                judged = await self._reader.judged(now, current.definition, seconds)
+                outcome.job = self._reader.describe(now, name, current.definition, judged.verdict)
+            elif outcome.job is not None:
                 outcome.job |= _gone(current.job)
         return outcome
 
-    async def _carry_out(
-        self,
-        plan: Plan,
-        desired: Desired,
-        observation: Observation,
-        current: Current | None,
-        market: jobs_program.Market,
-        outcome: Outcome,
-        *,
-        wait: Wait,
-        dry_run: bool,
-    ) -> Outcome:
-        outcome.changed, outcome.before, outcome.after = plan.changed, plan.before, plan.after
-        outcome.warnings += plan.warnings
-        if plan.refusal is not None:
-            raise ChangeRefused(plan.refusal)
-        generation = 0
-        if plan.posts is not None:
-            generation = await self._observer.next_generation(observation.identity, observation.jobs)
-        await self._check_affordable(plan, market)
-        if dry_run:
-            outcome.job = self._predicted(plan, desired, observation, current, market, generation)
-            return outcome
-        await self._apply(plan, desired, observation, generation, outcome)
-        address = observation.identity.address(generation) if plan.posts is not None else current.job.address if current else None
-        if address is None or outcome.failure is not None:
-            return outcome
-        document = desired.document if plan.changed or current is None or current.definition is None else current.definition
-        await self._await(address, desired.name, document, wait, outcome)
-        return outcome
-
-    async def _apply(self, plan: Plan, desired: Desired | None, observation: Observation, generation: int, outcome: Outcome) -> None:
+    async def _apply(
+        self, prepared: Sequence[Prepared], document: dict[str, Any] | None, outcome: Outcome, address: str, name: str
+    ) -> None:
+        """Sends what was drafted. What was done stands in the outcome, whatever happens afterwards."""
         outcome.changed = False
-        for action in plan.actions:
+        for each in prepared:
             try:
-                done = await self._applier.apply(action, desired, observation.identity, generation)
+                receipt = await self._applier.carry_out(each, document=document)
             except NosanaError as error:
-                if isinstance(error, ProgramError) and error.name == "AccountAlreadyInUse" and not outcome.actions:
+                if not outcome.actions and isinstance(error, ProgramError) and error.name in MOVED_ON:
                     raise
                 outcome.failure = error
+                if address and outcome.job is None:
+                    outcome.job = {"address": address, "name": name}
                 return
-            if done is not None:
-                outcome.actions.append(done)
-                outcome.changed = True
+            outcome.changed = True
+            outcome.actions += receipt.done
+            outcome.warn(receipt.warnings)
+            if outcome.balance_change is not None:
+                outcome.balance_change = None if receipt.change is None else outcome.balance_change + receipt.change
+
+    # --- drafts, money ------------------------------------------------------------------------------------------------
+
+    def _drafts(self, plan: Plan, desired: Desired, seen: Observation, generation: int) -> list[Draft]:
+        return self._applier.drafts(
+            plan.actions,
+            desired=desired,
+            identity=seen.identity,
+            generation=generation,
+            token_account_missing=seen.nos_base_units is None,
+        )
+
+    def _removal_drafts(self, plan: Plan, seen: Observation) -> list[Draft]:
+        return self._applier.drafts(plan.actions, token_account_missing=seen.nos_base_units is None)
+
+    async def _prepare(self, drafts: Sequence[Draft]) -> list[Prepared]:
+        """Asks what the transaction would cost. Where there are several, each is asked when its turn comes."""
+        if len(drafts) == 1:
+            return [await self._applier.prepare(drafts[0])]
+        return [Prepared(draft) for draft in drafts]
+
+    def _check_declared(self, plan: Plan, desired: Desired, market: jobs_program.Market) -> None:
+        post = plan.posts
+        if post is None:
+            return
+        if post.timeout_seconds <= 0:
+            raise InvalidInput(f"timeout is {post.timeout_seconds} s, and must be at least 1 s.")
+        if post.node is not None and not market.queues_node(post.node):
+            raise InvalidInput(f"The host {post.node} does not wait in the market {desired.market}, so no job can be assigned to it.")
+
+    def _check_money(self, plan: Plan, declaration: Declaration, seen: Observation, prepared: Sequence[Prepared]) -> int | None:
+        """Raises before anything is spent; returns the network fee in NOS base units, None while the node does not tell."""
+        action = next((action for action in plan.actions if isinstance(action, (Post, Extend))), None)
+        if action is None or seen.market is None or not prepared:
+            return None
+        asked = prepared[0]
+        price = seen.market.job_price if isinstance(action, Post) else action.job.account.price
+        before = 0 if isinstance(action, Post) else action.job.account.timeout_seconds
+        deposit = jobs_program.deposit(price, action.timeout_seconds - before)
+        fee = asked.network_fee(jobs_program.token_account(self._owner, self._network.nos_mint), deposit)
+        budgeted = fee if fee is not None else jobs_program.network_fee(deposit, BUDGETED_FEE_FRACTION)
+        total = jobs_program.deposit(price, action.timeout_seconds) + budgeted
+        if declaration.max_cost_base_units is not None and total > declaration.max_cost_base_units:
+            raise CostLimit(
+                f"The job {declaration.name} would cost up to {nos(total)} NOS for {action.timeout_seconds} s, and max_cost is "
+                f"{nos(declaration.max_cost_base_units)} NOS; nothing was paid.",
+                cost_base_units=total,
+                max_cost_base_units=declaration.max_cost_base_units,
+            )
+        out_of_money = isinstance(asked.error, InsufficientFunds)
+        check_funds(
+            Need(
+                deposit + (budgeted if fee is not None or out_of_money else 0),
+                self._rent(action, seen),
+                asked.quote.fee_lamports if asked.quote else TRANSACTION_FEE_BUDGET_LAMPORTS,
+            ),
+            nos_base_units=(seen.nos_base_units or 0) + sum(self._refund_now(a.job, seen) for a in plan.actions if isinstance(a, Remove)),
+            lamports=seen.lamports,
+            wallet=self._owner,
+            what="extend the job" if isinstance(action, Extend) else "post the job",
+        )
+        if asked.error is not None:
+            raise asked.error
+        return fee
+
+    def _rent(self, action: Post | Extend, seen: Observation) -> int:
+        if isinstance(action, Extend) or seen.market is None:
+            return 0
+        runs_at_once = action.node is not None or seen.market.queue_type == jobs_program.QUEUE_OF_NODES
+        sizes = [_JOB_BYTES, *([_RUN_BYTES] if runs_at_once else []), *([_TOKEN_ACCOUNT_BYTES] if seen.nos_base_units is None else [])]
+        return sum(seen.rent_lamports(size) for size in sizes)
+
+    def _refund_now(self, job: ObservedJob, seen: Observation) -> int:
+        account = job.account
+        started = job.run.time_start if job.run is not None else seen.now_seconds
+        return jobs_program.refund(account.price, started, max(started, seen.now_seconds), account.timeout_seconds)
+
+    async def _cleanable(self, seen: Observation) -> tuple[list[ObservedJob], list[str]]:
+        """Finished jobs of the name whose accounts the program closes now, and sentences about those that it does not close yet."""
+        finished = [job for job in seen.jobs if job.phase == "done" and not job.closed]
+        markets = await read_markets(self._rpc, self._network, sorted({job.account.market for job in finished}))
+        cleanable, locked = [], []
+        for job in finished:
+            market = markets.get(job.account.market)
+            free_at = job.account.time_end + (market.job_expiration_seconds if market else 0)
+            if market is None:
+                locked.append(f"The account of the finished job {job.address} cannot be closed, because its market is gone.")
+            elif free_at < seen.now_seconds:
+                cleanable.append(job)
+            else:
+                locked.append(
+                    f"The account of the finished job {job.address} cannot be closed for another {free_at - seen.now_seconds + 1} s; its rent "
+                    f"of {job.lamports} lamports comes home when purge is asked for after that."
+                )
+        return cleanable, locked
 
     # --- waiting ------------------------------------------------------------------------------------------------------
 
-    async def _await(self, address: str, name: str, document: dict[str, Any], wait: Wait, outcome: Outcome) -> None:
+    async def _await(
+        self,
+        again: Callable[[], Awaitable[tuple[ObservedJob | None, int]]],
+        address: str,
+        name: str,
+        document: dict[str, Any],
+        wait: Wait,
+        outcome: Outcome,
+        *,
+        first: _Look | None,
+        fee: int | None,
+    ) -> None:
+        """Looks until the goal is reached, can no longer be reached, or time is up. `first` is what was seen already."""
+
         async def look() -> _Look:
-            job = await self._observer.by_address(address)
+            nonlocal first
+            if first is not None and wait.goal != "ready":
+                seen, first = first, None
+                return seen
+            job, now = await again()
             if job is None:
                 return _Look(None, Verdict("cancelled", "removed", f"The job {address} was removed while it was waited for."))
-            verdict = await self._verdict(job, document)
+            verdict = (await self._reader.judged(job, document, now)).verdict
             return _Look(job, verdict, wait.goal == "ready" and verdict.status == "running" and await self._all_ready(job, document))
 
         try:
@@ -231,206 +450,132 @@ class JobService:
             )
         except NosanaError as error:
             outcome.failure = error
-            outcome.job = {"address": address, "name": name}
+            outcome.job = outcome.job or {"address": address, "name": name}
             return
         if seen.job is not None:
-            outcome.job = self._describe(seen.job, name, document, seen.verdict)
+            outcome.job = self._reader.describe(seen.job, name, document, seen.verdict, fee=fee)
         if progress == "impossible":
-            outcome.failure = JobFailed(
-                f"The job {name} ({address}) did not get to {wait.goal}: {seen.verdict.sentence}", reason=seen.verdict.reason
-            )
+            outcome.failure = await self._job_failed(name, address, wait.goal, seen)
         elif progress == "waiting":
             outcome.failure = WaitTimeout(
                 f"The job {name} ({address}) is {seen.verdict.status}, not {wait.goal}, after {wait.timeout_seconds:g} s; "
                 "it goes on and costs until it ends, so raise wait_timeout or remove it with state=absent."
             )
 
+    async def _job_failed(self, name: str, address: str, goal: WaitFor, seen: _Look) -> JobFailed:
+        """The failure of a job that was waited for: what happened, the end of its log, and where the whole result is."""
+        verdict = seen.verdict
+        result = await self._reader.result(seen.job) if seen.job is not None else None
+        link = result_url(seen.job.result_cid, self._network) if seen.job is not None else None
+        tail = [line.text for line in log_tail(result)]
+        last = f" Its last line is: {tail[-1][:200]}" if tail else ""
+        return JobFailed(
+            f"The job {name} ({address}) did not get to {goal}: {verdict.sentence}{last}",
+            reason=verdict.reason,
+            op=verdict.op,
+            exit_code=verdict.exit_code,
+            log_tail=tail,
+            result_url=link,
+        )
+
     async def _all_ready(self, job: ObservedJob, document: dict[str, Any]) -> bool:
-        described = self._describe(job, None, document, Verdict("running", None, ""))
+        described = self._reader.describe(job, None, document, Verdict("running", None, ""))
         answers = await asyncio.gather(*(self._node_api.ready(service["url"]) for service in described["services"] or []))
         return all(answers)
 
-    # --- nosana_job_info ----------------------------------------------------------------------------------------------
+    # --- the market ---------------------------------------------------------------------------------------------------
 
-    async def info(
-        self, *, name: str | None, address: str | None, statuses: Sequence[str], include: Sequence[Include]
-    ) -> tuple[list[dict[str, Any]], list[str]]:
-        """The jobs that match, as plain values, and warnings. No match is an empty list, never an error."""
-        warnings: list[str] = []
-        if name is not None:
-            observation = await self._observer.by_name(name)
-            jobs, warnings = list(observation.jobs), list(observation.warnings)
-        elif address is not None:
-            found = await self._observer.by_address(address)
-            jobs = [found] if found is not None else []
-        else:
-            jobs = await self._observer.owned()
-        gate = asyncio.Semaphore(8)
-
-        async def entry(job: ObservedJob) -> dict[str, Any]:
-            async with gate:
-                return await self._info_entry(job, name, include, warnings)
-
-        entries = await asyncio.gather(*(entry(job) for job in jobs if address is None or job.address == address))
-        return [found for found in entries if not statuses or found["status"] in statuses], warnings
-
-    async def _info_entry(self, job: ObservedJob, name: str | None, include: Sequence[Include], warnings: list[str]) -> dict[str, Any]:
-        definition = await self._definition_if_readable(job)
-        if definition is None:
-            warnings.append(f"The definition {job.definition_cid} of the job {job.address} could not be read from IPFS.")
-        result = await self._result(job)
-        verdict = self._judge(job, definition, result)
-        entry = self._describe(job, name_of(definition) or name, definition, verdict)
-        if "cost" not in include:
-            del entry["cost"]
-        if "definition" in include:
-            entry["job_definition"] = definition
-        if "result" in include:
-            entry["result"] = result
-        if "logs" in include:
-            entry["logs"] = (
-                [{"op": line.op, "type": line.type, "text": line.text} for line in log_lines(result)] if result is not None else []
-            )
-        return entry
+    async def _granted(self, wish: Wish, desired: Desired, seen: Observation) -> tuple[Desired, Observation]:
+        """The market that a wish comes to: that of the job that waits or runs while it fits, whatever prices do; else the cheapest."""
+        listings = await self._api.listings()
+        if len(seen.active) == 1:
+            address = seen.active[0].account.market
+            listing = next((entry for entry in listings if entry.address == address), None)
+            if listing is None or fits(listing, replace(wish, max_price=None)):
+                markets = await read_markets(self._rpc, self._network, [address])
+                return replace(desired, market=address), replace(seen, market=markets.get(address))
+        markets = await read_markets(
+            self._rpc, self._network, [entry.address for entry in listings if fits(entry, replace(wish, max_price=None))]
+        )
+        chosen = choose(listings, wish, standings(markets)).address
+        return replace(desired, market=chosen), replace(seen, market=markets[chosen])
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    async def _current(self, observation: Observation, desired: Desired | None) -> Current | None:
+    async def _current(self, seen: Observation, desired: Desired | None, *, complete: bool = False) -> Current | None:
         """The one job that counts: the active one, else the newest that is over. More than one active is an error, never a guess.
 
         Its definition is read unless it is the declared one. It must be readable to be compared; to remove a job it need not be.
         """
-        active = observation.active
+        active = seen.active
         if len(active) > 1:
             addresses = [job.address for job in active]
             raise AmbiguousName(
-                f"{len(active)} active jobs have the name {observation.identity.name}: {', '.join(addresses)}; remove all but one by address.",
+                f"{len(active)} active jobs have the name {seen.identity.name}: {', '.join(addresses)}; remove all but one, "
+                "each with state=absent and its address as id.",
                 addresses=addresses,
             )
-        job = active[0] if active else observation.latest
+        job = active[0] if active else seen.latest
         if job is None:
             return None
         if desired is not None and job.definition_cid == desired.cid:
             definition: dict[str, Any] | None = desired.document
         elif desired is not None:
-            definition = await self._definition(job)
+            definition = await self._reader.definition(job)
         else:
-            definition = await self._definition_if_readable(job)
-        return Current(job, definition, await self._verdict(job, definition))
-
-    async def _definition(self, job: ObservedJob) -> dict[str, Any]:
-        document = await self._ipfs.fetch_json(job.definition_cid)
-        return document if isinstance(document, dict) else {}
-
-    async def _definition_if_readable(self, job: ObservedJob) -> dict[str, Any] | None:
-        try:
-            return await self._definition(job)
-        except NosanaError:
-            return None
-
-    async def _result(self, job: ObservedJob) -> Any | None:
-        """The host's result document; None when there is none yet or it cannot be read."""
-        if job.result_cid is None:
-            return None
-        try:
-            return await self._ipfs.fetch_json(job.result_cid)
-        except NosanaError:
-            return None
-
-    async def _verdict(self, job: ObservedJob, definition: dict[str, Any] | None) -> Verdict:
-        return self._judge(job, definition, await self._result(job))
-
-    def _judge(self, job: ObservedJob, definition: dict[str, Any] | None, result: Any | None) -> Verdict:
-        return judge(
-            job_state=job.account.state,
-            has_run=job.run is not None,
-            has_result=job.result_cid is not None,
-            result=result,
-            exposes_port=definition is not None and exposes_port(definition),
-        )
-
-    async def _no_such_market(self, declared: str, address: str) -> jobs_program.Market:
-        await self._check_network()
-        raise NotFound(f"There is no market {declared} on {self._network.name} (no account at {address}); check the option market.")
-
-    async def _check_network(self) -> None:
-        """Before anything is spent: the chain must be the one that the user means, localnet included."""
-        genesis = await self._rpc.get_genesis_hash()
-        known = {network.genesis_hash: network.name for network in NETWORKS.values() if network.genesis_hash is not None}
-        if known.get(genesis, self._network.name) != self._network.name:
-            raise WrongNetwork(f"The RPC node serves {known[genesis]} and network is {self._network.name}; check network and rpc_url.")
-        if await self._rpc.get_account(self._network.jobs_program) is None:
-            raise WrongNetwork(
-                f"The RPC node does not know the jobs program {self._network.jobs_program} of {self._network.name}: it serves another network; "
-                "check network and rpc_url."
-            )
-
-    # --- money --------------------------------------------------------------------------------------------------------
-
-    async def _check_affordable(self, plan: Plan, market: jobs_program.Market) -> None:
-        need_nos, refund, size, what = 0, 0, 0, ""
-        for action in plan.actions:
-            if isinstance(action, Extend):
-                account = action.job.account
-                need_nos += jobs_program.deposit(account.price, action.timeout_seconds - account.timeout_seconds)
-                what = "extend the job"
-            elif isinstance(action, Remove):
-                refund += self._refund_now(action.job)
-            else:
-                if action.timeout_seconds <= 0:
-                    raise InvalidInput(f"timeout is {action.timeout_seconds} s, and must be at least 1 s.")
-                await self._check_network()
-                need_nos += jobs_program.deposit(market.job_price, action.timeout_seconds)
-                size, what = 1, "post the job"
-        if not what:
-            return
-        token_account = jobs_program.token_account(self._owner, self._network.nos_mint)
-        lamports, base_units = await asyncio.gather(self._rpc.get_balance(self._owner), self._rpc.get_token_balance(token_account))
-        rent = 0
-        if size:
-            sizes = [
-                _JOB_BYTES,
-                *([_RUN_BYTES] if market.queue_type == _NODE_QUEUE else []),
-                *([_TOKEN_ACCOUNT_BYTES] if base_units is None else []),
-            ]
-            rent = sum(await asyncio.gather(*(self._rpc.get_minimum_balance_for_rent_exemption(bytes_) for bytes_ in sizes)))
-        check_funds(
-            Need(need_nos, rent, TRANSACTION_FEE_BUDGET_LAMPORTS),
-            nos_base_units=(base_units or 0) + refund,
-            lamports=lamports,
-            wallet=self._owner,
-            what=what,
-        )
-
-    def _refund_now(self, job: ObservedJob) -> int:
-        account = job.account
-        started = job.run.time_start if job.run is not None else int(self._clock.now())
-        now = max(started, int(self._clock.now()))
-        return jobs_program.refund(account.price, started, now, account.timeout_seconds)
+            definition = await self._reader.definition_if_readable(job)
+        current = await self._reader.judged(job, definition, seen.now_seconds)
+        if current.verdict.status != "cancelled":
+            return current
+        # Ended by its owner, and no host has said anything: the chain alone says so. With a result it is only the host's word.
+        removed = job.result_cid is None or (complete and await self._observer.was_ended(job))
+        return replace(current, removed=removed)
 
     # --- describing ---------------------------------------------------------------------------------------------------
 
-    def _describe(self, job: ObservedJob, name: str | None, definition: dict[str, Any] | None, verdict: Verdict) -> dict[str, Any]:
-        return describe(job, name=name, definition=definition, verdict=verdict, network=self._network)
-
-    def _predicted(
-        self, plan: Plan, desired: Desired, observation: Observation, current: Current | None, market: jobs_program.Market, generation: int
+    def _foretold(
+        self, plan: Plan, desired: Desired, seen: Observation, current: Current | None, address: str, fee: int | None
     ) -> dict[str, Any] | None:
-        if plan.posts is not None:
+        """The job as it will be when the plan is applied; as it is when there is nothing to do."""
+        if plan.posts is not None and seen.market is not None:
+            known = Cost(fee, seen.rent_lamports(_JOB_BYTES))
             return predict(
                 desired,
-                address=observation.identity.address(generation),
+                address=address,
                 timeout_seconds=plan.posts.timeout_seconds,
-                price=market.job_price,
+                price=seen.market.job_price,
                 network=self._network,
+                known=known,
             )
         if current is None:
             return None
-        job = self._describe(current.job, desired.name, current.definition or desired.document, current.verdict)
+        job = self._reader.describe(current.job, desired.name, current.definition or desired.document, current.verdict)
         for action in plan.actions:
             if isinstance(action, Extend):
-                job |= {"timeout": action.timeout_seconds, "cost": cost(current.job.account.price, action.timeout_seconds, None)}
+                known = Cost(fee, current.job.lamports or None)
+                job |= {"timeout": action.timeout_seconds, "cost": cost(current.job.account.price, action.timeout_seconds, None, known)}
         return job
+
+
+_UNJUDGED = Verdict("pending", None, "")
+
+
+async def _nothing() -> None:
+    return None
+
+
+def _fee_of(outcome: Outcome, plan: Plan, market: jobs_program.Market, current: Current | None) -> int | None:
+    """The network fee that a posting or extension really took, from what the ledger shows."""
+    for done in outcome.actions:
+        if done.nos_base_units is None:
+            continue
+        if done.kind == "post" and plan.posts is not None:
+            return -done.nos_base_units - jobs_program.deposit(market.job_price, plan.posts.timeout_seconds)
+        extend = next((action for action in plan.actions if isinstance(action, Extend)), None)
+        if done.kind == "extend" and extend is not None and current is not None:
+            account = extend.job.account
+            return -done.nos_base_units - jobs_program.deposit(account.price, extend.timeout_seconds - account.timeout_seconds)
+    return None
 
 
 def _progress(goal: WaitFor, look: _Look) -> Progress:

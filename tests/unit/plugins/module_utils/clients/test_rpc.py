@@ -38,6 +38,7 @@ CALLS: dict[str, Callable[[Rpc], Awaitable[Any]]] = {
     "signatures": lambda rpc: rpc.get_signatures_for_address(KEY),
     "statuses": lambda rpc: rpc.get_signature_statuses([KEY]),
     "logs": lambda rpc: rpc.get_transaction_logs(KEY),
+    "transaction": lambda rpc: rpc.get_transaction(KEY),
     "simulation": lambda rpc: rpc.simulate_transaction(b"x"),
 }
 WILD: list[Any] = [
@@ -51,6 +52,15 @@ WILD: list[Any] = [
     {"value": [{"lamports": 1, "owner": KEY, "data": ["", "base58"]}]},
     [{"pubkey": KEY, "account": None}],
     [{"signature": 1}, None],
+    {"context": {"slot": -1}, "value": []},
+    {"slot": 1, "meta": {}, "transaction": {}},
+    {
+        "slot": 1,
+        "meta": {"fee": 0, "err": None, "preBalances": [1], "postBalances": []},
+        "transaction": {"message": {"accountKeys": [KEY]}},
+    },
+    {"value": {"err": None, "logs": [], "innerInstructions": [{"index": 0, "instructions": [{"program": "spl-token", "parsed": 7}]}]}},
+    {"value": {"err": None, "logs": [], "innerInstructions": [{}]}},
 ]
 
 
@@ -80,7 +90,7 @@ def test_what_is_no_answer_at_all(answer: Any) -> None:
 
 def test_the_wrong_number_of_accounts_is_not_believed() -> None:
     with pytest.raises(UnexpectedAnswer, match="1 accounts to a question for 2"):
-        ask(CALLS["accounts"], {"result": {"value": [None]}})
+        ask(CALLS["accounts"], {"result": {"context": {"slot": 1}, "value": [None]}})
 
 
 def test_refusals_name_the_code() -> None:

@@ -66,7 +66,7 @@ def test_what_is_no_text(method: str, value: Any) -> None:
 @pytest.mark.parametrize("data", [["QQ", "base64"], ["Q===", "base64"], ["", "base58"], [""], "", None, ["", "base64", "x"], [7, "base64"]])
 def test_account_data_that_cannot_be_read(data: Any) -> None:
     with pytest.raises(UnexpectedAnswer):
-        ask(lambda rpc: rpc.get_account(KEY), {"result": {"value": [{"lamports": 1, "owner": KEY, "data": data}]}})
+        ask(lambda rpc: rpc.get_account(KEY), {"result": {"context": {"slot": 1}, "value": [{"lamports": 1, "owner": KEY, "data": data}]}})
 
 
 @pytest.mark.parametrize("statuses", [[], [None, None], [7], [{}], [{"slot": -1, "err": None}]])
@@ -99,7 +99,7 @@ def test_odd_refusals_are_refusals(error: Any) -> None:
 def test_many_keys_are_asked_for_by_the_hundred_and_stay_in_order() -> None:
     def answer(request: Any) -> Any:
         entries = [{"lamports": int(key), "owner": KEY, "data": ["", "base64"]} for key in request["params"][0]]
-        return {"result": {"value": entries}}
+        return {"result": {"context": {"slot": 1}, "value": entries}}
 
     found, asked = ask(lambda rpc: rpc.get_multiple_accounts([str(number) for number in range(250)]), answer)
     assert [account.lamports for account in found] == list(range(250))
@@ -110,13 +110,18 @@ def test_many_keys_are_asked_for_by_the_hundred_and_stay_in_order() -> None:
 
 def test_the_balance_of_a_token_account() -> None:
     def entry(owner: str, data: bytes) -> Any:
-        return {"result": {"value": [{"lamports": 1, "owner": owner, "data": [base64.b64encode(data).decode(), "base64"]}]}}
+        return {
+            "result": {
+                "context": {"slot": 1},
+                "value": [{"lamports": 1, "owner": owner, "data": [base64.b64encode(data).decode(), "base64"]}],
+            }
+        }
 
     def balance(answer: Any) -> Any:
         return ask(lambda rpc: rpc.get_token_balance(KEY), answer)[0]
 
     assert balance(entry(TOKEN_PROGRAM, bytes(64) + b"\x07" + bytes(100))) == 7
-    assert balance({"result": {"value": [None]}}) is None
+    assert balance({"result": {"context": {"slot": 1}, "value": [None]}}) is None
     for owner, data in ((KEY, bytes(165)), (TOKEN_PROGRAM, bytes(71))):
         with pytest.raises(UnexpectedAnswer, match="token account"):
             balance(entry(owner, data))

@@ -67,6 +67,9 @@ class FakeRpc:
     async def simulate_transaction(self, _raw: bytes) -> Simulation:
         return self._simulation
 
+    def not_before(self, _slot: int) -> None:
+        pass
+
     async def get_latest_blockhash(self) -> Blockhash:
         return Blockhash("4uQeVj5tqViQh7yWWGStvkEG1Zmhx6uasJtWCJziofM", 150)
 

@@ -25,7 +25,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.errors imp
 from ansible_collections.nosana.compute.plugins.module_utils._clients.networks import NETWORKS
 from ansible_collections.nosana.compute.plugins.module_utils._clients.program import Program, program_error
 from ansible_collections.nosana.compute.plugins.module_utils._clients.rpc import Blockhash, SignatureStatus, Simulation
-from ansible_collections.nosana.compute.plugins.module_utils._clients.transaction import Landed, Sender
+from ansible_collections.nosana.compute.plugins.module_utils._clients.transaction import Landed, PriorityFee, Sender
 
 WALLET, JOB, RUN = (Keypair.from_seed(bytes([number] * 32)) for number in (1, 2, 3))
 MARKET = "97G9NnvBDQ2WpKu6fasoMsAKmfj63C9rhysJnkeWodAf"
@@ -58,6 +58,9 @@ class Node:
     async def simulate_transaction(self, raw: bytes) -> Simulation:
         self.simulated.append(raw)
         return Simulation(None, [], self.units)
+
+    def not_before(self, slot: int) -> None:
+        self.floor = slot
 
     async def get_latest_blockhash(self) -> Blockhash:
         return Blockhash(str(Pubkey.default()), 150)
@@ -144,7 +147,26 @@ def test_a_refusal_of_the_first_sending_stands(first: NosanaError) -> None:
     with pytest.raises(type(first)):
         post(node)
     assert len(node.sent) == 1
-    assert node.seconds == 0
+    assert node.seconds == (2.0 if first is IN_USE else 0)
+
+
+def test_an_account_in_use_may_be_the_work_of_a_copy_whose_answer_was_lost() -> None:
+    node = Node(sends=[IN_USE], statuses=[None, None, SignatureStatus(7, None, "processed"), LANDED])
+    assert post(node).slot == 7
+    assert len(node.sent) == 1
+
+
+def test_reads_after_a_landing_are_not_older_than_it() -> None:
+    node = Node()
+    post(node)
+    assert node.floor == LANDED.slot
+
+
+def test_a_fixed_priority_fee_asks_nobody() -> None:
+    node = Node(fees=Refused("nobody should ask"))
+    sender = Sender(node, node, PriorityFee(fixed=77))  # type: ignore[arg-type]
+    quote = asyncio.run(sender.quote([], [WALLET], fee_payer=WALLET, action="x"))
+    assert (quote.unit_price, quote.fee_lamports) == (77, 5001)
 
 
 def test_a_refusal_of_what_had_landed_is_no_failure() -> None:

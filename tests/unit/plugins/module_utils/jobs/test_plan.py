@@ -1,11 +1,14 @@
-"""The table of docs/architecture.md: what is done for each thing that may be found under a name."""
+"""The tables of docs/transitions.md: what is done for each thing that may be found under a name, every cell of them."""
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -14,10 +17,10 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.program im
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.observe import ObservedJob
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.plan import (
     Action,
+    Clean,
     Current,
     Desired,
     Extend,
-    OnChange,
     Plan,
     Post,
     Remove,
@@ -26,9 +29,49 @@ from ansible_collections.nosana.compute.plugins.module_utils._jobs.plan import (
 )
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.verdict import Verdict
 
+DOCS = Path(__file__).parents[5] / "docs" / "transitions.md"
 MARKET, OTHER_MARKET = "7AtiXMSH6R1jjBxrcYjehCkkSF7zvYWte63gwEDBcGHq", "97G9NnvBDQ2WpKu6fasoMsAKmfj63C9rhysJnkeWodAf"
 WALLET, HOST = "9C6hybhQ6Aycep9jaUnP6uL9ZYvDjUp1aSkFWPUFJtpj", "HWAbUKhTSEXKarqXAjFB9EmaszsoB7dGEC7Gjxf7vNfk"
 MARKET_TIMEOUT, TIMEOUT = 7200, 3600
+
+FOUND = ("nothing", "removed", "queued", "running", "stopped", "claimed", "dead host") + (
+    "orphaned",
+    "completed",
+    "failed",
+    "result unavailable",
+)
+WISHES = ("same", "longer", "shorter", "definition", "market", "node")
+ON_CHANGE = ("replace", "fail", "ignore")
+RERUN = ("never", "failed", "finished", "always")
+REMOVALS = {"queued": "delist", "running": "end", "stopped": "recover"}
+
+
+class Row(NamedTuple):
+    """One row of the table of state=present."""
+
+    found: str
+    wish: str
+    on_change: str
+    rerun: str
+    done: str
+    said: str
+
+
+def rows(heading: str) -> Iterator[list[str]]:
+    """The rows of the table below a heading, cell by cell."""
+    section = DOCS.read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    for line in lines[2:]:
+        yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
+PRESENT = [Row(*cells) for cells in rows("state: present")]
+
+
+def wanted(found: str, wish: str, on_change: str, rerun: str) -> Row:
+    """The first row that fits."""
+    asked = (found, wish, on_change, rerun)
+    return next(row for row in PRESENT if all(cell == "any" or value in cell.split(", ") for cell, value in zip(row, asked, strict=False)))
 
 
 def document(image: str = "nginx") -> dict[str, Any]:
@@ -40,130 +83,135 @@ def document(image: str = "nginx") -> dict[str, Any]:
     }
 
 
-def desired(*, image: str = "nginx", market: str = MARKET, timeout: int | None = None, on_change: OnChange = "replace") -> Desired:
-    wanted = document(image)
-    return Desired("web", wanted, cid_of(encode_document(wanted)), market, timeout, on_change)
+def desired(*, image: str = "nginx", market: str = MARKET, timeout: int | None = None, **more: Any) -> Desired:
+    content = document(image)
+    return Desired("web", content, cid_of(encode_document(content)), market, timeout, **more)
 
 
-def current(phase: str, status: str = "running", found: dict[str, Any] | None = None) -> Current:
-    found = found or document()
+def current(found: str) -> Current | None:
+    if found == "nothing":
+        return None
+    verdict = {
+        "queued": Verdict("pending", None, "It waits."),
+        "stopped": Verdict("failed", "host_quit", "Its host gave it up."),
+        "dead host": Verdict("failed", "host_dead", "Its host is dead."),
+        "orphaned": Verdict("failed", "orphaned", "It is an orphan."),
+        "completed": Verdict("completed", None, "All is well."),
+        "failed": Verdict("failed", "exit_code", "It failed."),
+        "result unavailable": Verdict("failed", "result_unavailable", "Who knows."),
+        "removed": Verdict("cancelled", "stopped", "It was ended."),
+    }.get(found, Verdict("running", None, "It runs."))
+    over = found in ("completed", "failed", "result unavailable", "removed")
+    runs = found in ("running", "claimed", "dead host")
     account = Job(
-        ipfs_job=cid_to_bytes(cid_of(encode_document(found))),
+        ipfs_job=cid_to_bytes(cid_of(encode_document(document()))),
         ipfs_result=None,
         market=MARKET,
         node=None,
         payer=WALLET,
         price=43,
         project=WALLET,
-        state={"done": 2, "stopped": 3}.get(phase, 0),
+        state=2 if over else 3 if found in ("stopped", "claimed") else 0,
         time_end=0,
         time_start=0,
         timeout_seconds=TIMEOUT,
     )
-    run = Run(job="job", node=HOST, payer=WALLET, state=0, time_start=1) if phase == "running" else None
-    job = ObservedJob("job", account, 0, "run" if run else None, run, queued=phase == "queued")
-    assert job.phase == phase
-    return Current(job, found, Verdict(status, None, ""))
+    run = Run(job="job", node=HOST, payer=WALLET, state=0, time_start=1) if runs else None
+    job = ObservedJob("job", account, 0, "run" if run else None, run, queued=found == "queued")
+    return Current(job, document(), verdict, removed=found == "removed")
 
 
-def kinds(plan: Plan) -> list[type[Action]]:
-    return [type(action) for action in plan.actions]
+def declared(wish: str, **more: Any) -> Desired:
+    changes: dict[str, dict[str, Any]] = {
+        "same": {},
+        "longer": {"timeout": TIMEOUT + 1},
+        "shorter": {"timeout": TIMEOUT - 1},
+        "definition": {"image": "caddy"},
+        "market": {"market": OTHER_MARKET},
+        "node": {"node": WALLET},
+    }
+    return desired(**changes[wish], **more)
 
 
-def present(found: Current | None, **declared: Any) -> Plan:
-    return plan_present(desired(**declared), found, market_timeout_seconds=MARKET_TIMEOUT)
+def words(plan: Plan) -> str:
+    """The actions as the table has them."""
+    kinds: dict[type[Action], str] = {Post: "post", Extend: "extend", Clean: "clean"}
+    return ", ".join(REMOVALS[action.job.phase] if isinstance(action, Remove) else kinds[type(action)] for action in plan.actions)
+
+
+@pytest.mark.parametrize("found", FOUND)
+def test_every_cell_of_the_table(found: str) -> None:
+    for wish, on_change, rerun in itertools.product(WISHES, ON_CHANGE, RERUN):
+        want = wanted(found, wish, on_change, rerun)
+        plan = plan_present(declared(wish, on_change=on_change, rerun=rerun), current(found), market_timeout_seconds=MARKET_TIMEOUT)
+        where = (found, wish, on_change, rerun)
+        assert words(plan) == want.done, where
+        assert plan.changed == bool(want.done), where
+        assert (plan.refusal is not None) == (want.said == "refused"), where
+        if not want.done:
+            assert plan.before == plan.after, where
+        if want.said == "warning":
+            assert plan.warnings, where
+        elif not want.done and not want.said:
+            assert not plan.warnings, where
+
+
+def test_every_row_of_the_table_is_needed() -> None:
+    used = {wanted(*cell) for cell in itertools.product(FOUND, WISHES, ON_CHANGE, RERUN)}
+    assert used == set(PRESENT)
+
+
+@pytest.mark.parametrize("found", FOUND)
+def test_absent(found: str) -> None:
+    wanted_words = {"queued": "delist", "running": "end", "claimed": "end", "dead host": "end", "stopped": "recover"}
+    plan = plan_absent("web", current(found))
+    assert words(plan) == wanted_words.get(found, "")
+    table = {name: row[2] for row in rows("state: absent") if row[1] == "any" for name in row[0].split(", ")}
+    assert table.get(found, "") == words(plan)
+    assert plan.after == {}
+    assert bool(plan.warnings) == (found == "orphaned")
+
+
+def test_purge_closes_what_may_be_closed_and_says_what_may_not() -> None:
+    over = current("completed")
+    assert over is not None
+    plan = plan_absent("web", over, cleanable=[over.job], locked=["Another one is too young."])
+    assert words(plan) == "clean"
+    assert plan.before == {"finished_accounts": ["job"]}
+    assert plan.after == {"finished_accounts": []}
+    assert plan.warnings == ("Another one is too young.",)
 
 
 def test_nothing_is_posted_with_the_markets_timeout() -> None:
-    plan = present(None)
+    plan = plan_present(desired(), None, market_timeout_seconds=MARKET_TIMEOUT)
     assert plan.actions == (Post(MARKET, MARKET_TIMEOUT),)
     assert plan.before == {}
     assert plan.after["timeout"] == MARKET_TIMEOUT
 
 
-@pytest.mark.parametrize("phase", ["queued", "running"])
-def test_equal_and_active_is_left_alone(phase: str) -> None:
-    plan = present(current(phase))
-    assert not plan.changed
-    assert plan.before == plan.after
-
-
-@pytest.mark.parametrize("phase", ["queued", "running"])
-def test_key_order_is_no_difference(phase: str) -> None:
+@pytest.mark.parametrize("found", ["queued", "running"])
+def test_key_order_is_no_difference(found: str) -> None:
+    now = current(found)
+    assert now is not None
     reordered = dict(reversed(list(document().items())))
-    assert current(phase, found=reordered).job.definition_cid != desired().cid
-    assert not present(current(phase, found=reordered)).changed
+    account = replace(now.job.account, ipfs_job=cid_to_bytes(cid_of(encode_document(reordered))))
+    assert account.ipfs_job != now.job.account.ipfs_job
+    plan = plan_present(desired(), replace(now, job=replace(now.job, account=account), definition=reordered), market_timeout_seconds=1)
+    assert not plan.changed
 
 
-@pytest.mark.parametrize("phase", ["queued", "running"])
-def test_longer_timeout_extends(phase: str) -> None:
-    plan = present(current(phase), timeout=TIMEOUT + 1)
-    assert kinds(plan) == [Extend]
+def test_a_longer_timeout_stands_in_the_diff() -> None:
+    plan = plan_present(declared("longer"), current("running"), market_timeout_seconds=MARKET_TIMEOUT)
     assert (plan.before["timeout"], plan.after["timeout"]) == (TIMEOUT, TIMEOUT + 1)
 
 
-def test_shorter_timeout_warns_and_changes_nothing() -> None:
-    plan = present(current("running"), timeout=TIMEOUT - 1)
-    assert not plan.changed
-    assert "cannot be shortened" in plan.warnings[0]
-
-
-@pytest.mark.parametrize("change", [{"image": "caddy"}, {"market": OTHER_MARKET}])
-@pytest.mark.parametrize("phase", ["queued", "running"])
-def test_difference_follows_on_change(phase: str, change: dict[str, str]) -> None:
-    assert kinds(present(current(phase), **change)) == [Remove, Post]
-    refused = present(current(phase), on_change="fail", **change)
-    assert refused.refusal is not None
-    assert not refused.changed
-    ignored = present(current(phase), on_change="ignore", **change)
-    assert not ignored.changed
-    assert ignored.warnings
-
-
-def test_a_job_given_up_by_its_host_is_recovered_and_posted() -> None:
-    assert kinds(present(current("stopped"))) == [Remove, Post]
-
-
-@pytest.mark.parametrize("status", ["completed", "failed"])
-def test_over_is_over(status: str) -> None:
-    assert not present(current("done", status)).changed
-    assert not present(current("done", status), timeout=99999, market=OTHER_MARKET).changed
-
-
-def test_over_with_another_definition_follows_on_change() -> None:
-    assert kinds(present(current("done", "completed"), image="caddy")) == [Post]
-    assert present(current("done", "completed"), image="caddy", on_change="fail").refusal is not None
-    assert not present(current("done", "completed"), image="caddy", on_change="ignore").changed
-
-
-def test_removed_is_posted_again() -> None:
-    plan = present(current("done", "cancelled"))
-    assert kinds(plan) == [Post]
-    assert plan.before == {}
-
-
-@pytest.mark.parametrize("phase", ["queued", "running", "stopped"])
-def test_absent_removes_what_is_active(phase: str) -> None:
-    plan = plan_absent("web", current(phase))
-    assert kinds(plan) == [Remove]
-    assert plan.after == {}
-    assert plan.before["market"] == MARKET
-
-
-@pytest.mark.parametrize("found", [None, current("done", "completed"), current("done", "cancelled")])
-def test_absent_of_absent_or_over_is_nothing(found: Current | None) -> None:
-    assert not plan_absent("web", found).changed
-
-
-def test_an_orphan_cannot_be_removed_and_says_so() -> None:
-    orphan = current("orphaned")
-    plan = plan_absent("web", orphan)
-    assert not plan.changed
-    assert "administrator" in plan.warnings[0]
+def test_a_declared_host_stands_in_the_diff() -> None:
+    plan = plan_present(declared("node"), current("running"), market_timeout_seconds=MARKET_TIMEOUT)
+    assert (plan.before["node"], plan.after["node"]) == (HOST, WALLET)
 
 
 def test_secrets_stand_in_no_diff() -> None:
-    wanted = desired()
-    wanted.document["ops"][0]["args"]["env"] = {"API_TOKEN": "planted-secret-value"}
-    plan = plan_present(replace(wanted, cid="other"), current("running"), market_timeout_seconds=MARKET_TIMEOUT)
+    secret = desired()
+    secret.document["ops"][0]["args"]["env"] = {"API_TOKEN": "planted-secret-value"}
+    plan = plan_present(replace(secret, cid="other"), current("running"), market_timeout_seconds=MARKET_TIMEOUT)
     assert "planted-secret-value" not in str(plan.before) + str(plan.after)

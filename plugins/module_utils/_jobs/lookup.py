@@ -1,0 +1,138 @@
+"""Looking up jobs: what nosana_job_info does, without knowing Ansible; reads only."""
+# Copyright (c) 2026, The nosana.compute contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection and may change without notice.
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from .._clients import program as jobs_program
+from .observe import ObservedJob, Observer, name_of
+from .reader import Reader
+from .verdict import MAX_LOG_CHARACTERS, read_log
+
+if TYPE_CHECKING:
+    from .._clients.clock import Clock
+    from .._clients.ipfs import Ipfs
+    from .._clients.networks import Network
+    from .._clients.rpc import Rpc
+    from .._libraries import solders
+    from .cache import Cache
+
+Include = Literal["definition", "result", "logs", "cost"]
+
+# Which states on chain may be the ones asked for; with the result, a job in a state may be several things.
+_QUEUED, _DONE, _STOPPED = jobs_program.JOB_QUEUED, jobs_program.JOB_DONE, jobs_program.JOB_STOPPED
+_STATES: dict[str, tuple[int, ...]] = {
+    "pending": (_QUEUED,),
+    "running": (_QUEUED, _STOPPED),
+    "completed": (_DONE,),
+    "failed": (_QUEUED, _DONE, _STOPPED),
+    "cancelled": (_DONE,),
+}
+_AT_ONCE = 16
+_ALL_LOGS_CHARACTERS = 4 * MAX_LOG_CHARACTERS
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which jobs: by name, by address, or all of the wallet; narrowed by status and market (an address); at most `limit`, newest first."""
+
+    name: str | None = None
+    address: str | None = None
+    statuses: Sequence[str] = ()
+    market: str | None = None
+    include: Sequence[Include] = ()
+    limit: int = 100
+
+
+@dataclass
+class _Found:
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    log_characters: int = _ALL_LOGS_CHARACTERS
+
+
+class JobLookup:
+    """Reads jobs of one wallet on one network."""
+
+    def __init__(self, *, network: Network, wallet: solders.keypair.Keypair, rpc: Rpc, ipfs: Ipfs, clock: Clock, cache: Cache) -> None:
+        self._observer = Observer(rpc, ipfs, network, wallet, clock, cache)
+        self._reader = Reader(ipfs, network)
+
+    async def find(self, query: Query) -> tuple[list[dict[str, Any]], list[str]]:
+        """The jobs that match, as plain values, and warnings. No match is an empty list, never an error."""
+        jobs, now, warnings = await self._jobs(query)
+        jobs = [job for job in jobs if query.market in (None, job.account.market) and query.address in (None, job.address)]
+        found = _Found(warnings=warnings)
+        names = await self._observer.names(job.definition_cid for job in jobs[: query.limit] if job.phase == "done" and query.name is None)
+        for start in range(0, len(jobs), _AT_ONCE):
+            part = jobs[start : start + _AT_ONCE]
+            entries = await asyncio.gather(*(self._entry(job, names, query, now) for job in part))
+            for entry, log, more in entries:
+                if query.statuses and entry["status"] not in query.statuses:
+                    continue
+                if len(found.jobs) == query.limit:
+                    found.warnings.append(f"Only the newest {query.limit} jobs are returned; ask for more with limit.")
+                    return found.jobs, found.warnings
+                found.warnings += [sentence for sentence in more if sentence not in found.warnings]
+                if "logs" in query.include:
+                    entry["logs"] = _within(log, found)
+                found.jobs.append(entry)
+        return found.jobs, found.warnings
+
+    async def _jobs(self, query: Query) -> tuple[list[ObservedJob], int, list[str]]:
+        if query.name is not None:
+            seen = await self._observer.complete(await self._observer.by_name(query.name), past=False)
+            return list(seen.jobs), seen.now_seconds, list(seen.warnings)
+        if query.address is not None:
+            found, now = await self._observer.by_address(query.address)
+            return ([found] if found is not None else []), now, []
+        states = sorted({state for status in query.statuses for state in _STATES[status]})
+        jobs, now, warnings = await self._observer.owned(states=states or (None,), market=query.market)
+        # What is not over comes first, then what ended last.
+        jobs.sort(key=lambda job: (job.phase == "done", -job.account.time_end, job.address))
+        return jobs, now, list(warnings)
+
+    async def _entry(
+        self, job: ObservedJob, names: dict[str, str | None], query: Query, now_seconds: int
+    ) -> tuple[dict[str, Any], list[dict[str, str]], list[str]]:
+        warnings = []
+        # A job that is over has no services any more, so its name is all that is wanted of its definition.
+        wanted = "definition" in query.include or job.phase != "done" or job.definition_cid not in names
+        definition = await self._reader.definition_if_readable(job) if wanted else None
+        if wanted and definition is None:
+            warnings.append(f"The definition {job.definition_cid} of the job {job.address} could not be read from IPFS.")
+        judged = await self._reader.judged(job, definition, now_seconds)
+        name = name_of(definition) or names.get(job.definition_cid) or query.name
+        entry = self._reader.describe(job, name, definition, judged.verdict)
+        if "cost" not in query.include:
+            del entry["cost"]
+        if "definition" in query.include:
+            entry["job_definition"] = definition
+        result = await self._reader.result(job)
+        if "result" in query.include:
+            entry["result"] = result
+        log = read_log(result) if "logs" in query.include else None
+        if log is not None and log.left_out:
+            warnings.append(f"The log of the job {job.address} is longer; its oldest {log.left_out} lines are left out.")
+        return entry, [{"op": line.op, "type": line.type, "text": line.text} for line in log.lines] if log else [], warnings
+
+
+def _within(log: list[dict[str, str]], found: _Found) -> list[dict[str, str]]:
+    """The newest lines that the budget of all logs together still has room for."""
+    kept: list[dict[str, str]] = []
+    for line in reversed(log):
+        found.log_characters -= len(line["text"])
+        if found.log_characters < 0:
+            sentence = "The logs of all jobs together are longer than what is returned; ask for fewer jobs."
+            if sentence not in found.warnings:
+                found.warnings.append(sentence)
+            break
+        kept.append(line)
+    return kept[::-1]

@@ -1,0 +1,91 @@
+"""What is read of a job beside the chain, and what is made of it: definition and result from IPFS, the verdict, the description."""
+# Copyright (c) 2026, The nosana.compute contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection and may change without notice.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._clients.errors import NosanaError
+from .definition import exposes_port
+from .plan import Current
+from .report import describe
+from .verdict import Verdict, judge
+
+if TYPE_CHECKING:
+    from .._clients.ipfs import Ipfs
+    from .._clients.networks import Network
+    from .observe import ObservedJob
+
+
+class Reader:
+    """Reads each document once in a run."""
+
+    def __init__(self, ipfs: Ipfs, network: Network) -> None:
+        self._ipfs = ipfs
+        self._network = network
+        self._documents: dict[str, Any] = {}
+
+    async def judged(self, job: ObservedJob, definition: dict[str, Any] | None, now_seconds: int) -> Current:
+        """The job with its verdict; reads its result."""
+        return Current(job, definition, self.judge(job, definition, await self.result(job), now_seconds))
+
+    def judge(self, job: ObservedJob, definition: dict[str, Any] | None, result: Any | None, now_seconds: int) -> Verdict:
+        account = job.account
+        return judge(
+            job_state=account.state,
+            has_run=job.phase == "running",
+            has_result=job.result_cid is not None,
+            result=result,
+            exposes_port=definition is not None and exposes_port(definition),
+            now_seconds=now_seconds,
+            time_start=job.run.time_start if job.run is not None else account.time_start,
+            time_end=account.time_end,
+            timeout_seconds=account.timeout_seconds,
+            orphaned=job.phase == "orphaned",
+            confidential=definition is not None and "logistics" in definition,
+            run_ops=None if definition is None else run_ops(definition),
+        )
+
+    async def _read(self, cid: str) -> Any:
+        """A pinned document, read once in a run."""
+        if cid not in self._documents:
+            self._documents[cid] = await self._ipfs.fetch_json(cid)
+        return self._documents[cid]
+
+    async def definition(self, job: ObservedJob) -> dict[str, Any]:
+        document = await self._read(job.definition_cid)
+        return document if isinstance(document, dict) else {}
+
+    async def definition_if_readable(self, job: ObservedJob) -> dict[str, Any] | None:
+        try:
+            return await self.definition(job)
+        except NosanaError:
+            return None
+
+    async def result(self, job: ObservedJob) -> Any | None:
+        """The host's result document; None when there is none yet or it cannot be read."""
+        if job.result_cid is None:
+            return None
+        try:
+            return await self._read(job.result_cid)
+        except NosanaError:
+            return None
+
+    def describe(
+        self, job: ObservedJob, name: str | None, definition: dict[str, Any] | None, verdict: Verdict, *, fee: int | None = None
+    ) -> dict[str, Any]:
+        """The job as the modules return it."""
+        return describe(job, name=name, definition=definition, verdict=verdict, network=self._network, fee=fee)
+
+
+def run_ops(definition: dict[str, Any]) -> list[str]:
+    """Ids of the ops that run a container, which a result has to mention all."""
+    ops = definition.get("ops")
+    return [
+        op["id"]
+        for op in (ops if isinstance(ops, list) else [])
+        if isinstance(op, dict) and op.get("type") == "container/run" and isinstance(op.get("id"), str)
+    ]
