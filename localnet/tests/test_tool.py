@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -25,6 +26,7 @@ from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
 from nosana_localnet import idl, state
+from nosana_localnet.cli import greeting
 from nosana_localnet.genesis import JOBS_PROGRAM, load_programs
 from nosana_localnet.ipfs import Store
 from nosana_localnet.ledger import Ledger, token_address
@@ -328,6 +330,24 @@ async def test_it_listens_where_it_is_told_and_only_there() -> None:
         with pytest.raises(Unusable, match="cannot be used"):
             async with run(settings(**bad)):
                 pass
+
+
+@pytest.mark.asyncio
+async def test_pubsub_answers_at_the_next_port_too_where_that_is_free() -> None:
+    async with run(settings()) as network, ClientSession() as client:
+        assert network.websocket_port == network.port + 1
+        async with client.ws_connect(f"ws://127.0.0.1:{network.websocket_port}/") as pubsub:
+            await pubsub.send_json({"jsonrpc": "2.0", "id": 1, "method": "slotSubscribe"})
+            assert isinstance((await pubsub.receive_json())["result"], int)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", network.port + 1))
+        taken.listen()
+        async with run(settings(port=network.port)) as network:
+            assert network.websocket_port == network.port
+            told = greeting(network, Path("wallet.json"), "")
+            assert f"Port {network.port + 1} is not free" in told
+            assert f"ws://127.0.0.1:{network.port}" in told
 
 
 # ---- in other programs

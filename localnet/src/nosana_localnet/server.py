@@ -29,7 +29,7 @@ from .hosts.host import Host
 from .hosts.logistics import Patience
 from .hosts.process import ProcessRunner
 from .hosts.runner import Fallback, Runner
-from .ledger import SLOT_SECONDS, Ledger
+from .ledger import NOS_MINT, SLOT_SECONDS, Ledger
 from .rpc import RateLimit, add_rpc
 from .state import Journal, Unreadable, restore, snapshot
 
@@ -41,6 +41,7 @@ LAMPORTS_PER_SOL: Final = 10**9
 BASE_UNITS_PER_NOS: Final = 10**6
 WALLET_SOL, WALLET_NOS = 10, 1000
 FAUCET_MOST_SOL, FAUCET_MOST_NOS = 1000, 1_000_000
+PORT_ATTEMPTS: Final = 20
 ENGINES: Final = ("podman", "docker")
 
 
@@ -88,6 +89,8 @@ class Network:
     hosts: list[Host]
     runner: Runner
     port: int
+    websocket_port: int
+    """The next port, where a node has PubSub and old clients look for it; ``port`` where that was not free. Both answer everything."""
     bind: str = "127.0.0.1"
     failed: asyncio.Future[str] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     """One sentence, as soon as the network cannot go on."""
@@ -186,19 +189,15 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
     app.add_routes([*ipfs.routes(store), *markets.routes(ledger, settings.fee_fraction), *_control_routes(ledger, store, hosts, runner)])
     await web_runner.setup()
     try:
-        try:
-            await web.TCPSite(web_runner, settings.bind, settings.port).start()
-        except (OSError, OverflowError) as error:
-            reason = "no such port" if isinstance(error, OverflowError) else os.strerror(error.errno) if error.errno else str(error)
-            raise Unusable(f"Port {settings.port} of {settings.bind} cannot be used ({reason}); choose another with --port.") from None
-        port = dashboard.port = web_runner.addresses[0][1]
+        port, websocket_port = await _listen(web_runner, settings.bind, settings.port)
+        dashboard.port = port
         front.append(HostFront(hosts, domain=DOMAIN, port=port))
         for host in hosts:
             host.start()
         ledger.settle()
         ticking = asyncio.create_task(_tick(ledger))
         try:
-            yield Network(ledger, store, hosts, runner, port, settings.bind, failed)
+            yield Network(ledger, store, hosts, runner, port, websocket_port, settings.bind, failed)
         finally:
             ticking.cancel()
             await asyncio.gather(*(host.close() for host in hosts))
@@ -208,6 +207,27 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
         await web_runner.cleanup()
         if journal is not None:
             journal.close()
+
+
+async def _listen(runner: web.AppRunner, bind: str, port: int) -> tuple[int, int]:
+    """Listens on a port and, where that is free, on the next one. Port 0 is a free one whose next is free too."""
+    for attempt in range(1, PORT_ATTEMPTS + 1):
+        site = web.TCPSite(runner, bind, port)
+        try:
+            await site.start()
+        except (OSError, OverflowError) as error:
+            reason = "no such port" if isinstance(error, OverflowError) else os.strerror(error.errno) if error.errno else str(error)
+            raise Unusable(f"Port {port} of {bind} cannot be used ({reason}); choose another with --port.") from None
+        found: int = runner.addresses[0][1]
+        try:
+            await web.TCPSite(runner, bind, found + 1).start()
+        except (OSError, OverflowError):
+            if port or attempt == PORT_ATTEMPTS:
+                break
+            await site.stop()
+        else:
+            return found, found + 1
+    return found, found
 
 
 def _begin(settings: Settings, journal: Journal | None, elf: bytes | None) -> tuple[Ledger, ipfs.Store]:
@@ -330,7 +350,11 @@ def _control_routes(ledger: Ledger, store: ipfs.Store, hosts: list[Host], runner
             ledger.airdrop(address, int(sol * LAMPORTS_PER_SOL))
         if nos:
             ledger.mint_nos(address, int(nos * BASE_UNITS_PER_NOS))
-        return web.json_response({"address": str(address), "sol": sol, "nos": nos})
+        given: dict[str, Any] = {"address": str(address), "sol": sol, "nos": nos}
+        if document.get("stake") is not None:
+            given["stake"] = amount(document, "stake", FAUCET_MOST_NOS)
+            genesis.begin_stake(ledger, address, NOS_MINT, int(given["stake"] * BASE_UNITS_PER_NOS))
+        return web.json_response(given)
 
     async def status(_request: web.Request) -> web.Response:
         described = [
