@@ -121,7 +121,7 @@ def test_reads_parse(client: Client) -> None:
     assert [item.pubkey for item in found] == [QUIET_MARKET]
     assert client.get_multiple_accounts([QUIET_MARKET, Keypair().pubkey()]).value[1] is None
     assert client.get_minimum_balance_for_rent_exemption(240).value == 2_561_280
-    for read in "version genesis_hash identity epoch_info epoch_schedule slot block_height slot_leader supply".split():
+    for read in ["version", "genesis_hash", "identity", "epoch_info", "epoch_schedule", "slot", "block_height", "slot_leader", "supply"]:
         getattr(client, f"get_{read}")()
 
 

@@ -144,7 +144,10 @@ async def _file(request: web.Request) -> bytes | None:
     """The first uploaded part, which clients call `file` (or `path`)."""
     if not request.content_type.startswith("multipart/"):
         return None
-    data = await request.post()
+    try:
+        data = await request.post()
+    except ValueError:  # no boundary, no part, a part without a name
+        return None
     for part in data.values():
         if isinstance(part, web.FileField):
             return part.file.read()
