@@ -362,6 +362,17 @@ def test_the_plugin_starts_a_network_and_sets_the_environment(
     assert rpc(nosana_network.url, "getTokenAccountBalance", str(token_address(owner)))["value"]["amount"] == "1000000000"
 
 
+def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "localnet.md").read_text(encoding="utf-8")
+    example = page.split("```python\n# test_prices.py\n")[1].split("```")[0]
+    (tmp_path / "test_prices.py").write_text(example, encoding="utf-8")
+    plugin = [] if "nosana_localnet.pytest" not in pytest_plugins else ["-p", "nosana_localnet.pytest"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, "--rootdir", str(tmp_path), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
+
+
 def test_several_networks_live_at_once_and_know_nothing_of_each_other(nosana_networks: Any) -> None:
     first, second = nosana_networks(seed="first"), nosana_networks(seed="second", hosts={"free": 1})
     first.fund(owner := Keypair().pubkey(), sol=1)
