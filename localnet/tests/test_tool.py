@@ -387,7 +387,7 @@ def test_what_cannot_start_raises_where_it_was_asked_for() -> None:
         pass
 
 
-@pytest.mark.parametrize("arguments", [["warp", "60"], ["host", "list"], ["faucet", str(MARKET)]])
+@pytest.mark.parametrize("arguments", [["warp", "60"], ["host", "list"], ["faucet", str(MARKET)], ["faucet", str(MARKET), "--stake", "0"]])
 def test_the_command_asks_a_network_that_runs(nosana_network: Any, arguments: list[str]) -> None:
     done = subprocess.run([*COMMAND, *arguments, "--port", str(nosana_network.network.port)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
