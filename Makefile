@@ -24,6 +24,7 @@ DEV := $(CACHE)/venv/dev
 LINE_A := $(CACHE)/venv/line-a
 GALAXY := $(CACHE)/venv/galaxy
 COMPILER := $(CACHE)/venv/compiler
+KIT := $(CACHE)/kit
 
 LOCALNET_FILES := $(shell find localnet/src localnet/program/nosana_jobs.so localnet/pyproject.toml -type f ! -name '*.pyc' 2>/dev/null)
 UNIT := tests/unit
@@ -75,15 +76,34 @@ test-unit: $(DEV)/.localnet tree ## the collection's unit tests, with the newest
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(UNIT)
 
 .PHONY: test-line-a
-test-line-a: $(LINE_A)/.installed tree ## the same with the older line of libraries; anchorpy decodes what the client packs
+test-line-a: $(LINE_A)/.installed $(DEV)/.localnet tree ## the same with the older line of libraries; anchorpy decodes what the client packs
 	$(call say,unit tests with the older libraries and anchorpy)
 	@cd "$(COLLECTION)" && PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH="$(TREE)" NOSANA_IDL="$(CURDIR)/localnet/src/nosana_localnet/nosana_jobs.idl.json" \
 		"$(LINE_A)/bin/python" -m pytest -q -p no:cacheprovider --rootdir . $(UNIT) tests/anchorpy
+	$(call say,solana-py and anchorpy of the older line on a local network)
+	@cd localnet/tests && PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 NOSANA_IDL="$(CURDIR)/localnet/src/nosana_localnet/nosana_jobs.idl.json" \
+		"$(DEV)/bin/nosana-localnet" run --runner process --lag 0,4 -- "$(LINE_A)/bin/python" -m pytest -q -p no:cacheprovider --rootdir . solana_py_line_a.py
 
 .PHONY: test-localnet
 test-localnet: $(DEV)/.localnet ## the local network: recordings of the real program, others' clients, hosts
 	$(call say,local network)
 	@cd localnet/tests && PATH="$(DEV)/bin:$$PATH" pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
+
+.PHONY: bench-localnet
+bench-localnet: $(DEV)/.localnet ## how fast the local network is, against what was promised
+	$(call say,the local network measured)
+	@"$(DEV)/bin/python" tools/bench_localnet.py "$(CACHE)/bench-localnet.json"
+
+.PHONY: test-kit
+test-kit: $(DEV)/.localnet tree ## JavaScript clients of others on the local network; needs Node >= 20.18 and npm
+	$(call say,the official client and others in JavaScript)
+	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 18) ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1 \
+		|| { echo "make test-kit needs Node >= 20.18 with npm on the PATH; found $$(node --version 2>/dev/null || echo none)."; exit 1; }
+	@mkdir -p "$(KIT)" && cp localnet/tests/kit/* "$(KIT)"
+	@cd "$(KIT)" && { cmp -s package.json node_modules/.installed || { npm install --no-audit --no-fund --ignore-scripts --no-package-lock --loglevel=error \
+		&& cp package.json node_modules/.installed; }; }
+	@cd "$(KIT)" && PATH="$(DEV)/bin:$$PATH" PYTHONPATH="$(TREE)" NOSANA_CIDS="$(DEV)/bin/python cids.py" \
+		nosana-localnet run --runner process -- npm run --silent check
 
 .PHONY: test-sanity
 test-sanity: $(DEV)/.localnet tree ## ansible-test sanity

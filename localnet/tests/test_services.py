@@ -21,7 +21,9 @@ import pytest_asyncio
 from aiohttp import ClientSession, FormData
 from solders.keypair import Keypair
 
+from nosana_localnet.genesis import STAKING_PROGRAM, derive
 from nosana_localnet.ipfs import cid_of
+from nosana_localnet.ledger import NOS_MINT
 from nosana_localnet.server import Network, Settings, Unusable, run
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -54,6 +56,32 @@ async def test_pinning_gives_the_address_that_the_network_knows(network: Network
         assert await answer.text() == KNOWN
     async with client.post(f"{network.url}/pinning/pinJSONToIPFS", data="no json") as answer:
         assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        ('{"b": 1, "10": 2, "9": 3, "01": 4}', '{"9":3,"10":2,"b":1,"01":4}'),
+        ("[1.0, -0, 1E5, 1e21, 1e-6, 1e-7, 123456789012345680000]", "[1,0,100000,1e+21,0.000001,1e-7,123456789012345680000]"),
+        ("[9007199254740993, 1e400, -1e400, 0.1, 1.5e300]", "[9007199254740992,null,null,0.1,1.5e+300]"),
+        (r'"\ud800 \ud83d\ude00 \u2028 \u0001"', '"\\ud800 😀 \u2028 \\u0001"'),
+        ("9" * 5000, "null"),
+    ],
+)
+async def test_documents_are_stored_as_javascript_writes_them(network: Network, client: ClientSession, written: str, stored: str) -> None:
+    async with client.post(f"{network.url}/pinning/pinJSONToIPFS", data=written) as answer:
+        cid = (await answer.json())["IpfsHash"]
+    async with client.get(f"{network.url}/ipfs/{cid}") as answer:
+        assert await answer.text() == stored
+
+
+@pytest.mark.parametrize("body", ["", "NaN", "[Infinity]", "{'a':1}", "[" * 100_000, b"\xff", '{"a":1} x'])
+async def test_what_is_no_document_is_not_pinned(network: Network, client: ClientSession, body: str | bytes) -> None:
+    async with client.post(f"{network.url}/pinning/pinJSONToIPFS", data=body) as answer:
+        assert answer.status == 400
+    nested = "[" * 600 + "]" * 600
+    async with client.post(f"{network.url}/pinning/pinJSONToIPFS", data=nested) as answer:
+        assert answer.status in (200, 400)  # by what this Python can read
 
 
 @pytest.mark.parametrize(("path", "key"), [("/pinning/pinFileToIPFS", "IpfsHash"), ("/api/v0/add", "Hash")])
@@ -111,7 +139,15 @@ async def test_the_faucet_gives_and_refuses_nonsense(network: Network, client: C
     async with client.post(f"{network.url}/faucet", json={"address": str(wallet), "sol": 2, "nos": 3}) as answer:
         assert answer.status == 200
     assert network.ledger.balance(wallet) == 2_000_000_000
-    for body in ({"address": "nobody"}, {"address": str(wallet), "sol": -1}, {"address": str(wallet), "nos": "much"}, []):
+    async with client.post(f"{network.url}/faucet", json={"address": str(wallet), "stake": 1.5}) as answer:
+        assert (await answer.json())["stake"] == 1.5
+    stake = network.ledger.account(derive(STAKING_PROGRAM, b"stake", bytes(NOS_MINT), bytes(wallet))[0])
+    assert stake is not None
+    assert int.from_bytes(stake.data[97:113], "little") == 1_500_000
+    bad = [
+        {"address": str(wallet)} | wrong for wrong in ({"address": "nobody"}, {"sol": -1}, {"nos": "much"}, {"stake": -1}, {"stake": True})
+    ]
+    for body in (*bad, []):
         async with client.post(f"{network.url}/faucet", json=body) as answer:
             assert answer.status == 400
 

@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -25,6 +26,7 @@ from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
 from nosana_localnet import idl, state
+from nosana_localnet.cli import greeting
 from nosana_localnet.genesis import JOBS_PROGRAM, load_programs
 from nosana_localnet.ipfs import Store
 from nosana_localnet.ledger import Ledger, token_address
@@ -330,6 +332,24 @@ async def test_it_listens_where_it_is_told_and_only_there() -> None:
                 pass
 
 
+@pytest.mark.asyncio
+async def test_pubsub_answers_at_the_next_port_too_where_that_is_free() -> None:
+    async with run(settings()) as network, ClientSession() as client:
+        assert network.websocket_port == network.port + 1
+        async with client.ws_connect(f"ws://127.0.0.1:{network.websocket_port}/") as pubsub:
+            await pubsub.send_json({"jsonrpc": "2.0", "id": 1, "method": "slotSubscribe"})
+            assert isinstance((await pubsub.receive_json())["result"], int)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", network.port + 1))
+        taken.listen()
+        async with run(settings(port=network.port)) as network:
+            assert network.websocket_port == network.port
+            told = greeting(network, Path("wallet.json"), "")
+            assert f"Port {network.port + 1} is not free" in told
+            assert f"ws://127.0.0.1:{network.port}" in told
+
+
 # ---- in other programs
 
 
@@ -340,6 +360,17 @@ def test_the_plugin_starts_a_network_and_sets_the_environment(
     owner = Keypair.from_bytes(bytes(json.loads(nosana_wallet.read_text(encoding="utf-8")))).pubkey()
     assert rpc(nosana_network.url, "getBalance", str(owner))["value"] == 10 * 10**9
     assert rpc(nosana_network.url, "getTokenAccountBalance", str(token_address(owner)))["value"]["amount"] == "1000000000"
+
+
+def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "localnet.md").read_text(encoding="utf-8")
+    example = page.split("```python\n# test_prices.py\n")[1].split("```")[0]
+    (tmp_path / "test_prices.py").write_text(example, encoding="utf-8")
+    plugin = [] if "nosana_localnet.pytest" not in pytest_plugins else ["-p", "nosana_localnet.pytest"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, "--rootdir", str(tmp_path), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
 
 
 def test_several_networks_live_at_once_and_know_nothing_of_each_other(nosana_networks: Any) -> None:
@@ -356,7 +387,7 @@ def test_what_cannot_start_raises_where_it_was_asked_for() -> None:
         pass
 
 
-@pytest.mark.parametrize("arguments", [["warp", "60"], ["host", "list"], ["faucet", str(MARKET)]])
+@pytest.mark.parametrize("arguments", [["warp", "60"], ["host", "list"], ["faucet", str(MARKET)], ["faucet", str(MARKET), "--stake", "0"]])
 def test_the_command_asks_a_network_that_runs(nosana_network: Any, arguments: list[str]) -> None:
     done = subprocess.run([*COMMAND, *arguments, "--port", str(nosana_network.network.port)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -25,6 +25,9 @@ from .rpc import RateLimit
 from .server import DEFAULT_HOSTS, DEFAULT_SEED, WALLET_NOS, WALLET_SOL, Network, Settings, Unusable, read_wallet, run, seeded_key
 
 COMMAND_NOT_FOUND: Final = 127
+PORT_MISSED: Final = (
+    "Port {} is not free: clients that look for PubSub there, as @solana/web3.js and the Solana CLI do, have to be told {}.\n"
+)
 HOST_ACTS: Final = ("crash", "shut-down", "quit", "break", "start")
 
 DESCRIPTION = """\
@@ -140,7 +143,9 @@ def parser() -> argparse.ArgumentParser:
     )
 
     begin = commands.add_parser("start", parents=[network], help="run the network in the foreground")
-    begin.add_argument("--port", type=int, default=8899, help="port on 127.0.0.1 (default 8899; 0 takes a free one)")
+    begin.add_argument(
+        "--port", type=int, default=8899, help="port on 127.0.0.1 (default 8899; 0 takes a free one); the next one too, for PubSub"
+    )
     begin.add_argument(
         "--wallet", type=Path, default=_default_wallet(), help="key file to fund; made where it does not exist (default %(default)s)"
     )
@@ -153,6 +158,12 @@ def parser() -> argparse.ArgumentParser:
     money.add_argument("address", help="the wallet's address")
     money.add_argument("--sol", type=float, default=1.0, help="how much SOL (default 1)")
     money.add_argument("--nos", type=float, default=100.0, help="how much NOS (default 100)")
+    money.add_argument(
+        "--stake",
+        type=float,
+        metavar="XNOS",
+        help="also a stake account with so much xNOS (0 is enough for most markets), which a host has to show",
+    )
 
     time = commands.add_parser("warp", help="put the clock of a network that runs forward")
     time.add_argument("seconds", type=float, help="by how many seconds")
@@ -232,12 +243,13 @@ def greeting(network: Network, wallet: Path, address: str) -> str:
     hosts: dict[str, int] = {}
     for host in network.hosts:
         hosts[host.market.slug] = hosts.get(host.market.slug, 0) + 1
+    missed = "" if network.websocket_port != network.port else PORT_MISSED.format(network.port + 1, network.url.replace("http", "ws"))
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in network.environment(wallet).items())
     return f"""\
 A local Nosana network runs at {network.url} (RPC and PubSub, IPFS under /ipfs/, markets under /api/markets/).
 Open that address in a browser to see jobs, hosts, money and transactions as they happen.
 Hosts wait in {", ".join(f"{slug} ({count})" for slug, count in hosts.items())}; ops run with: {network.runner.name}.
-The wallet {address} got {WALLET_SOL} SOL and {WALLET_NOS} NOS. In another terminal:
+{missed}The wallet {address} got {WALLET_SOL} SOL and {WALLET_NOS} NOS. In another terminal:
 
 {exports}
 
@@ -246,7 +258,8 @@ Ctrl-C ends it."""
 
 def faucet(options: argparse.Namespace) -> int:
     """Money from the faucet of a network that runs on this machine."""
-    print(_ask(options.port, "/faucet", {"address": options.address, "sol": options.sol, "nos": options.nos}).decode())
+    wanted = {"address": options.address, "sol": options.sol, "nos": options.nos}
+    print(_ask(options.port, "/faucet", wanted if options.stake is None else wanted | {"stake": options.stake}).decode())
     return 0
 
 

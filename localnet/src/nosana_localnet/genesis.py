@@ -23,6 +23,7 @@ REFLECTION_BYTES: Final = 96
 U128_MAX: Final = 2**128 - 1
 NOS_TOTAL_SUPPLY: Final = 100_000_000 * 10**6  # base units
 STAKE_BYTES: Final = 121
+STAKE_XNOS_OFFSET: Final = 97
 NOS_DECIMALS: Final = 6
 QUEUE_EMPTY: Final = 255
 
@@ -157,11 +158,11 @@ def begin_market(ledger: Ledger, market: MarketSpec) -> None:
     ledger.put(vault, token_account(ledger.rent(165), mint=market.mint, owner=vault, base_units=0))
 
 
-def begin_stake(ledger: Ledger, owner: Pubkey, mint: Pubkey) -> Pubkey:
-    """A stake account without any stake, which every host has to show; returns its address."""
+def begin_stake(ledger: Ledger, owner: Pubkey, mint: Pubkey, xnos: int = 0) -> Pubkey:
+    """A stake account, which every host has to show, with so many base units of xNOS; returns its address."""
     address = derive(STAKING_PROGRAM, b"stake", bytes(mint), bytes(owner))[0]
-    data = idl.discriminator("account", "StakeAccount") + bytes(8) + bytes(owner)
-    put_owned(ledger, address, STAKING_PROGRAM, data.ljust(STAKE_BYTES, b"\0"))
+    data = (idl.discriminator("account", "StakeAccount") + bytes(8) + bytes(owner)).ljust(STAKE_XNOS_OFFSET, b"\0")
+    put_owned(ledger, address, STAKING_PROGRAM, (data + xnos.to_bytes(16, "little")).ljust(STAKE_BYTES, b"\0"))
     return address
 
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,12 +12,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from . import base58
+from . import base58, javascript
 
 MAX_CONTENT_BYTES: Final = 64 * 1024 * 1024
 _CHUNK_BYTES: Final = 262_144
 _LINKS_PER_NODE: Final = 174
-_WHOLE_NUMBER: Final = 1e21
 _CID: Final = re.compile(r"Qm[1-9A-HJ-NP-Za-km-z]{44}")
 
 
@@ -40,7 +38,7 @@ class Store:
 
     def add_json(self, document: Any) -> str:
         """Stores a document as the pinning service does: compact JSON, keys in their order."""
-        return self.add(stringify(document).encode("utf-8", "surrogatepass"))
+        return self.add(javascript.stringify(document).encode())
 
     def get(self, cid: str) -> bytes | None:
         return self._content.get(cid)
@@ -101,41 +99,17 @@ def _varint(value: int) -> bytes:
     return bytes(encoded)
 
 
-def stringify(value: Any) -> str:
-    """JSON as JavaScript's JSON.stringify writes it. Numbers are the only thing that Python writes differently."""
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(key, ensure_ascii=False)}:{stringify(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(stringify, value)) + "]"
-    if isinstance(value, float):
-        return _number(value)
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _number(value: float) -> str:
-    if value == int(value) and abs(value) < _WHOLE_NUMBER:
-        return str(int(value))
-    mantissa, _, exponent = repr(value).partition("e")
-    if not exponent:
-        return mantissa
-    power = int(exponent)
-    if power < -6 or power > 0:
-        return f"{mantissa}e{power:+d}"
-    digits = mantissa.lstrip("-").replace(".", "")
-    return ("-" if value < 0 else "") + "0." + "0" * (-power - 1) + digits
-
-
 def routes(store: Store) -> list[web.RouteDef]:
     """HTTP: pinning, adding and the gateway. The token of the pinning service is not looked at: everything is free here."""
 
     async def pin_json(request: web.Request) -> web.Response:
         try:
-            document = json.loads(await request.read())
+            document = javascript.parse(await request.read())
+            if isinstance(document, dict) and "pinataContent" in document:
+                document = document["pinataContent"]
+            return _pinned(store, store.add_json(document))
         except (ValueError, RecursionError):
             return web.json_response({"error": {"reason": "INVALID_JSON", "details": "The body is no JSON."}}, status=400)
-        if isinstance(document, dict) and "pinataContent" in document:
-            document = document["pinataContent"]
-        return _pinned(store, store.add_json(document))
 
     async def pin_file(request: web.Request) -> web.Response:
         content = await _file(request)
@@ -170,7 +144,10 @@ async def _file(request: web.Request) -> bytes | None:
     """The first uploaded part, which clients call `file` (or `path`)."""
     if not request.content_type.startswith("multipart/"):
         return None
-    data = await request.post()
+    try:
+        data = await request.post()
+    except ValueError:  # no boundary, no part, a part without a name
+        return None
     for part in data.values():
         if isinstance(part, web.FileField):
             return part.file.read()

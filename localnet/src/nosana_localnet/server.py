@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -15,13 +16,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from socket import gaierror
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import http_exceptions, web
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from . import __version__, credits, genesis, ipfs, markets, programs
+from . import __version__, credits, genesis, ipfs, javascript, markets, programs
 from .dashboard import Dashboard
 from .hosts.api import HostFront
 from .hosts.container import ContainerRunner
@@ -29,8 +31,9 @@ from .hosts.host import Host
 from .hosts.logistics import Patience
 from .hosts.process import ProcessRunner
 from .hosts.runner import Fallback, Runner
-from .ledger import SLOT_SECONDS, Ledger
+from .ledger import NOS_MINT, SLOT_SECONDS, Ledger, Rejected
 from .rpc import RateLimit, add_rpc
+from .rpc.errors import describe
 from .state import Journal, Unreadable, restore, snapshot
 
 DOMAIN: Final = "node.localhost"
@@ -41,7 +44,22 @@ LAMPORTS_PER_SOL: Final = 10**9
 BASE_UNITS_PER_NOS: Final = 10**6
 WALLET_SOL, WALLET_NOS = 10, 1000
 FAUCET_MOST_SOL, FAUCET_MOST_NOS = 1000, 1_000_000
+MOST_HOSTS: Final = 314
+LATEST_CLOCK: Final = 2**40
+PORT_ATTEMPTS: Final = 20
 ENGINES: Final = ("podman", "docker")
+
+
+class _OwnFaults(logging.Filter):
+    """What a client sent that is no HTTP is the client's fault, is answered, and needs no traceback here."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        fault = record.exc_info[1] if record.exc_info else None
+        return not isinstance(fault, http_exceptions.HttpProcessingError)
+
+
+_log = logging.getLogger(f"{__name__}.http")
+_log.addFilter(_OwnFaults())
 
 
 class Unusable(Exception):
@@ -88,6 +106,8 @@ class Network:
     hosts: list[Host]
     runner: Runner
     port: int
+    websocket_port: int
+    """The next port, where a node has PubSub and old clients look for it; ``port`` where that was not free. Both answer everything."""
     bind: str = "127.0.0.1"
     failed: asyncio.Future[str] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     """One sentence, as soon as the network cannot go on."""
@@ -143,6 +163,11 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
     unknown = sorted(set(wanted) - set(by_slug))
     if unknown:
         raise Unusable(f"There is no market {unknown[0]}; the markets are {', '.join(by_slug)}.")
+    for slug, count in wanted.items():
+        if not 0 <= count <= MOST_HOSTS:
+            raise Unusable(f"{count} hosts in {slug} are not possible; from 0 to {MOST_HOSTS} are, because a queue holds no more.")
+    if settings.clock is not None and not 0 <= settings.clock <= LATEST_CLOCK:
+        raise Unusable(f"The clock cannot stand at {settings.clock:g}; give Unix seconds from 0 to {LATEST_CLOCK}.")
     elf = None
     if settings.program_from is not None:
         try:
@@ -178,7 +203,7 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
         for number in range(count)
     ]
     app = web.Application(client_max_size=ipfs.MAX_CONTENT_BYTES)
-    web_runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
+    web_runner = web.AppRunner(app, access_log=None, logger=_log, shutdown_timeout=1.0, handler_cancellation=True)
     app.middlewares.append(_by_name(front, settings.bind))
     dashboard = Dashboard(ledger, store, hosts, runner.name, domain=DOMAIN)
     dashboard.add(app)
@@ -187,19 +212,15 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
     app.add_routes(_control_routes(ledger, store, hosts, runner))
     await web_runner.setup()
     try:
-        try:
-            await web.TCPSite(web_runner, settings.bind, settings.port).start()
-        except (OSError, OverflowError) as error:
-            reason = "no such port" if isinstance(error, OverflowError) else os.strerror(error.errno) if error.errno else str(error)
-            raise Unusable(f"Port {settings.port} of {settings.bind} cannot be used ({reason}); choose another with --port.") from None
-        port = dashboard.port = web_runner.addresses[0][1]
+        port, websocket_port = await _listen(web_runner, settings.bind, settings.port)
+        dashboard.port = port
         front.append(HostFront(hosts, domain=DOMAIN, port=port))
         for host in hosts:
             host.start()
         ledger.settle()
         ticking = asyncio.create_task(_tick(ledger))
         try:
-            yield Network(ledger, store, hosts, runner, port, settings.bind, failed)
+            yield Network(ledger, store, hosts, runner, port, websocket_port, settings.bind, failed)
         finally:
             ticking.cancel()
             await asyncio.gather(*(host.close() for host in hosts))
@@ -209,6 +230,29 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
         await web_runner.cleanup()
         if journal is not None:
             journal.close()
+
+
+async def _listen(runner: web.AppRunner, bind: str, port: int) -> tuple[int, int]:
+    """Listens on a port and, where that is free, on the next one. Port 0 is a free one whose next is free too."""
+    for attempt in range(1, PORT_ATTEMPTS + 1):
+        site = web.TCPSite(runner, bind, port)
+        try:
+            await site.start()
+        except (OSError, OverflowError) as error:
+            if isinstance(error, gaierror):
+                raise Unusable(f"There is no address {bind} on this machine; name another with --bind.") from None
+            reason = "no such port" if isinstance(error, OverflowError) else os.strerror(error.errno) if error.errno else str(error)
+            raise Unusable(f"Port {port} of {bind} cannot be used ({reason}); choose another with --port.") from None
+        found: int = runner.addresses[0][1]
+        try:
+            await web.TCPSite(runner, bind, found + 1).start()
+        except (OSError, OverflowError):
+            if port or attempt == PORT_ATTEMPTS:
+                break
+            await site.stop()
+        else:
+            return found, found + 1
+    return found, found
 
 
 def _begin(settings: Settings, journal: Journal | None, elf: bytes | None) -> tuple[Ledger, ipfs.Store]:
@@ -254,9 +298,12 @@ def read_wallet(path: Path, fresh: Keypair | None = None) -> Keypair:
         except (ValueError, TypeError, OSError):
             raise Unusable(f"The wallet file {path} cannot be read: it has to be a JSON array of 64 numbers.") from None
     key = fresh or Keypair()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(list(bytes(key)), file)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump(list(bytes(key)), file)
+    except OSError as error:
+        raise Unusable(f"The wallet file {path} cannot be written ({error.strerror}); name another with --wallet.") from None
     return key
 
 
@@ -309,13 +356,13 @@ def _control_routes(ledger: Ledger, store: ipfs.Store, hosts: list[Host], runner
 
     async def body(request: web.Request) -> dict[str, Any]:
         with contextlib.suppress(ValueError):
-            document = json.loads(await request.read())
+            document = javascript.parse(await request.read())
             if isinstance(document, dict):
                 return document
         raise web.HTTPBadRequest(text="The body has to be a JSON object.\n")
 
-    def amount(document: dict[str, Any], key: str, most: int) -> float:
-        value = document.get(key, 0)
+    def amount(document: dict[str, Any], key: str, most: int, default: int | None = 0) -> float:
+        value = document.get(key, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
             raise web.HTTPBadRequest(text=f"{key} has to be a number from 0 to {most}.\n")
         return float(value)
@@ -327,11 +374,18 @@ def _control_routes(ledger: Ledger, store: ipfs.Store, hosts: list[Host], runner
         except ValueError:
             raise web.HTTPBadRequest(text="address has to be a Solana address.\n") from None
         sol, nos = amount(document, "sol", FAUCET_MOST_SOL), amount(document, "nos", FAUCET_MOST_NOS)
-        if sol:
-            ledger.airdrop(address, int(sol * LAMPORTS_PER_SOL))
-        if nos:
-            ledger.mint_nos(address, int(nos * BASE_UNITS_PER_NOS))
-        return web.json_response({"address": str(address), "sol": sol, "nos": nos})
+        try:
+            if sol:
+                ledger.airdrop(address, int(sol * LAMPORTS_PER_SOL))
+            if nos:
+                ledger.mint_nos(address, int(nos * BASE_UNITS_PER_NOS))
+        except Rejected as error:
+            raise web.HTTPBadRequest(text=f"The ledger refuses it: {describe(error.err)}.\n") from None
+        given: dict[str, Any] = {"address": str(address), "sol": sol, "nos": nos}
+        if document.get("stake") is not None:
+            given["stake"] = amount(document, "stake", FAUCET_MOST_NOS)
+            genesis.begin_stake(ledger, address, NOS_MINT, int(given["stake"] * BASE_UNITS_PER_NOS))
+        return web.json_response(given)
 
     async def status(_request: web.Request) -> web.Response:
         described = [
@@ -346,7 +400,7 @@ def _control_routes(ledger: Ledger, store: ipfs.Store, hosts: list[Host], runner
         return web.json_response({"version": __version__, "slot": ledger.slot, "runner": runner.name, "hosts": described})
 
     async def warp(request: web.Request) -> web.Response:
-        ledger.warp(amount(await body(request), "seconds", 10**9))
+        ledger.warp(amount(await body(request), "seconds", 10**9, None))
         return web.json_response({"slot": ledger.slot, "unix_time": ledger.unix_time})
 
     async def take_snapshot(_request: web.Request) -> web.Response:

@@ -14,7 +14,7 @@ class RateLimit:
     """Calls are counted in a sliding window, whoever makes them. ``clock`` gives seconds of any beginning."""
 
     def __init__(self, calls: int, seconds: float, clock: Callable[[], float] = time.monotonic):
-        if calls < 1 or seconds <= 0:
+        if calls < 1 or not 0 < seconds < math.inf:
             raise ValueError("a rate limit is at least one call in a time longer than none")
         self._calls = calls
         self._seconds = seconds
