@@ -23,6 +23,7 @@ _SHA256_MULTIHASH = b"\x12\x20"
 _CHUNK_BYTES = 262_144
 _LINKS_PER_NODE = 174
 _MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
+_MAX_DOCUMENT_DEPTH = 100  # no document of the network comes near; what is read may have to be returned, and Python's own limit is not far
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _ARRAY_INDEX = re.compile(r"(?:0|[1-9][0-9]{0,9})\Z", re.ASCII)
 _EXACT_INTEGER = 2**53
@@ -87,7 +88,12 @@ def _varint(number: int) -> bytes:
 
 def encode_document(document: Any) -> bytes:
     """JSON as JavaScript's JSON.stringify writes it, so that the content address equals the one other clients compute."""
-    return "".join(_pieces(document)).encode("utf-8")
+    try:
+        return "".join(_pieces(document)).encode("utf-8")
+    except RecursionError:
+        raise InvalidInput("The document is nested too deeply to be pinned.") from None
+    except TypeError:
+        raise InvalidInput("The document holds a value that JSON does not have.") from None
 
 
 def _pieces(value: Any) -> list[str]:
@@ -194,6 +200,29 @@ class Ipfs:
     async def fetch_json(self, cid: str) -> Any:
         """The JSON document of that address, verified."""
         try:
-            return json.loads(await self.fetch(cid))
+            document = json.loads(await self.fetch(cid), parse_constant=_refuse)
         except (ValueError, RecursionError):
             raise UnexpectedAnswer(f"The content of {cid} is no JSON document.") from None
+        if _is_deeper(document, _MAX_DOCUMENT_DEPTH):
+            raise UnexpectedAnswer(f"The content of {cid} is nested more than {_MAX_DOCUMENT_DEPTH} levels deep; it is not used.")
+        return document
+
+
+def _refuse(constant: str) -> None:
+    """NaN and Infinity, which Python reads and JSON does not have."""
+    raise ValueError(constant)
+
+
+def _is_deeper(document: Any, levels: int) -> bool:
+    """Whether lists and objects are nested more deeply; level by level, because recursion is what has to be avoided."""
+    level = [document]
+    for _level in range(levels):
+        level = [
+            item
+            for value in level
+            for item in (value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
+            if isinstance(item, (dict, list))
+        ]
+        if not level:
+            return False
+    return True

@@ -24,6 +24,8 @@ Path: TypeAlias = "tuple[str | int, ...]"
 MAX_DOCUMENT_BYTES = 256 * 1024
 MAX_NAME_CHARACTERS = 128
 MAX_DEPTH = 64
+MAX_ISSUES = 100
+_TOO_LARGE = 1 << 1023  # JavaScript's numbers end here, near enough
 MASK = "********"
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*\Z")
@@ -33,7 +35,9 @@ _SECRET_NAME = re.compile(
 _SECRET_KEYS = frozenset({"password", "SECRET_ACCESS_KEY", "ACCESS_KEY_ID", "accessToken"})
 _MAPS_OF_VALUES = frozenset({"env", "variables", "headers"})
 _SYSTEM_RESOURCES = ("memory", "cpu")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# The last are halves of characters: they have no UTF-8, of which a job's key is derived.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_SHOWN_CHARACTERS = 80
 
 # pydantic's error types, as the rest of "$input.… ".
 _EXPECTED = {
@@ -101,7 +105,9 @@ def declare(document: dict[str, Any], name: str | None) -> Declared:
     meta = document.get("meta", {})
     own = meta.get("name") if isinstance(meta, dict) else None
     if name is not None and own is not None and name != own:
-        raise InvalidInput(f"name is {name!r} and job_definition has meta.name {own!r}; they must be equal, or leave one of them out.")
+        raise InvalidInput(
+            f"name is {_short(name)} and job_definition has meta.name {_short(own)}; they must be equal, or leave one of them out."
+        )
     name = name if name is not None else own
     if name is None:
         raise InvalidInput("The job has no name: add the option name, or meta.name to job_definition.")
@@ -126,24 +132,34 @@ def check_name(name: Any) -> None:
 
 
 def check(document: Any) -> None:
-    """The network's schema. Raises InvalidDefinition whose `details["issues"]` has path and expectation of every error."""
+    """The network's schema. Raises InvalidDefinition whose `details["issues"]` has path and expectation of the first errors."""
     try:
         JobDefinition.model_validate(document)
     except pydantic.ValidationError as error:
-        issues = [_issue(details) for details in error.errors(include_url=False)]
+        found = error.errors(include_url=False)
+        issues = [_issue(details) for details in found[:MAX_ISSUES]]
         first = issues[0]
-        more = f" ({len(issues) - 1} more)" if len(issues) > 1 else ""
+        more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
         raise InvalidDefinition(f"job_definition: {first['path']} {first['expected']}{more}.", issues=issues) from None
     except RecursionError:
         raise InvalidDefinition("job_definition is nested too deeply.") from None
 
 
 def exposes_port(document: dict[str, Any]) -> bool:
-    """Whether the job is a service."""
+    """Whether the job is a service. A port object that stands in no list is ignored by hosts, so it makes none."""
     ops = document.get("ops")
     return isinstance(ops, list) and any(
-        isinstance(op, dict) and isinstance(op.get("args"), dict) and op["args"].get("expose") not in (None, []) for op in ops
+        isinstance(op, dict) and isinstance(op.get("args"), dict) and _is_exposed(op["args"].get("expose")) for op in ops
     )
+
+
+def _is_exposed(expose: Any) -> bool:
+    for entry in expose if isinstance(expose, list) else [expose]:
+        if isinstance(entry, dict) and ("__spread__" in entry or ("port" in entry and entry is not expose)):
+            return True
+        if isinstance(entry, (int, float, str)) and not isinstance(entry, bool) and entry != "":
+            return True
+    return False
 
 
 def same(one: Any, other: Any) -> bool:
@@ -201,7 +217,9 @@ def _check_sense(document: dict[str, Any]) -> None:
                 )
         for other in op.get("execution", {}).get("depends_on", []):
             if other not in ids or other == op["id"]:
-                raise InvalidDefinition(f"job_definition: $input.ops[{index}].execution.depends_on names {other!r}, which is no other op.")
+                raise InvalidDefinition(
+                    f"job_definition: $input.ops[{index}].execution.depends_on names {_short(other)}, which is no other op."
+                )
 
 
 def _ports(expose: Any) -> Iterator[tuple[str, float]]:
@@ -256,6 +274,7 @@ def _at(path: Path) -> str:
         if isinstance(part, int):
             parts.append(f"[{part}]")
         else:
+            part = part[:_SHOWN_CHARACTERS]
             parts.append(f".{part}" if _IDENTIFIER.match(part) else f"[{json.dumps(part)}]")
     return "$input" + "".join(parts)
 
@@ -271,11 +290,27 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if depth > MAX_DEPTH:
         raise InvalidDefinition(f"job_definition is nested more than {MAX_DEPTH} levels deep.")
     if isinstance(value, dict):
-        return {str(key): _plain(item, depth + 1) for key, item in value.items()}
+        return {_key(key): _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item, depth + 1) for item in value]
     if isinstance(value, str):
         return str(value)
-    if isinstance(value, float) and not math.isfinite(value):
+    if (isinstance(value, float) and not math.isfinite(value)) or (isinstance(value, int) and abs(value) >= _TOO_LARGE):
         raise InvalidDefinition("job_definition holds a number that is not finite, which JSON does not have.")
-    return value
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    raise InvalidDefinition(f"job_definition holds a value of the type {type(value).__name__}, which JSON does not have; write it as text.")
+
+
+def _key(key: Any) -> str:
+    """A key as JSON writes it, so that it is the same wherever the task runs."""
+    if isinstance(key, str):
+        return str(key)
+    if key is None or isinstance(key, bool) or (isinstance(key, (int, float)) and abs(key) < _TOO_LARGE):  # which no NaN is
+        return json.dumps(key)
+    raise InvalidDefinition("job_definition has a key that is no text.")
+
+
+def _short(value: Any) -> str:
+    """A value as it may be quoted in a sentence."""
+    return repr(value)[:_SHOWN_CHARACTERS]
