@@ -31,8 +31,11 @@ I64 = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([0, -1, 2**63 - 1, -(2*
 @st.composite
 def accounts(draw: st.DrawFn) -> bytes:
     """An account of the program with any values in its fields, and then sometimes cut, longer, or with other bytes in it."""
+
+    def key() -> bytes:
+        return draw(KEYS)
+
     kind = draw(st.sampled_from(["JobAccount", "RunAccount", "MarketAccount"]))
-    key = lambda: draw(KEYS)  # noqa: E731
     if kind == "JobAccount":
         rest = b"".join(key() for _field in range(5)) + struct.pack("<Q", draw(U64)) + key()
         rest += struct.pack("<Bqqq", draw(BYTE), draw(I64), draw(I64), draw(I64)) + bytes(7)

@@ -19,7 +19,6 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.ipfs impor
 from ansible_collections.nosana.compute.plugins.module_utils._clients.node import service_urls
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.cache import definition_facts, facts_of_definition
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.definition import (
-    MASK,
     MAX_DOCUMENT_BYTES,
     check,
     declare,
@@ -30,6 +29,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._jobs.definition im
     secrets,
 )
 
+MASK = "********"
 SMALL: dict[str, Any] = {
     "version": "0.1",
     "type": "container",

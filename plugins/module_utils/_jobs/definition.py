@@ -24,8 +24,6 @@ Path: TypeAlias = "tuple[str | int, ...]"
 MAX_DOCUMENT_BYTES = 256 * 1024
 MAX_NAME_CHARACTERS = 128
 MAX_DEPTH = 64
-MAX_ISSUES = 100
-_TOO_LARGE = 1 << 1023  # JavaScript's numbers end here, near enough
 MASK = "********"
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*\Z")
@@ -37,7 +35,9 @@ _MAPS_OF_VALUES = frozenset({"env", "variables", "headers"})
 _SYSTEM_RESOURCES = ("memory", "cpu")
 # The last are halves of characters: they have no UTF-8, of which a job's key is derived.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+MAX_ISSUES = 100
 _SHOWN_CHARACTERS = 80
+_TOO_LARGE = 1 << 1023  # JavaScript's numbers end here, near enough
 
 # pydantic's error types, as the rest of "$input.… ".
 _EXPECTED = {
