@@ -28,6 +28,8 @@ KIT := $(CACHE)/kit
 
 LOCALNET_FILES := $(shell find localnet/src localnet/program/nosana_jobs.so localnet/pyproject.toml -type f ! -name '*.pyc' 2>/dev/null)
 UNIT := tests/unit
+FUZZ := tests/fuzz
+FUZZ_EXAMPLES ?= 10000
 RUN_IN_DEV = PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONPATH="$(TREE)"
 
 say = @printf '\n== %s\n' "$(1)"
@@ -50,7 +52,7 @@ demo: $(DEMO)/.localnet build ## deploy three jobs on a local network, look at t
 		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py"
 
 .PHONY: test
-test: lint test-unit test-line-a test-localnet test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about ten minutes
+test: lint test-unit test-fuzz test-line-a test-localnet test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about ten minutes
 	$(call say,All tests passed)
 
 # --- parts of the tests ----------------------------------------------------------------------------------------------
@@ -74,6 +76,16 @@ format: $(DEV)/.localnet ## put the code into its form
 test-unit: $(DEV)/.localnet tree ## the collection's unit tests, with the newest Solana libraries
 	$(call say,unit tests)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(UNIT)
+
+.PHONY: test-fuzz
+test-fuzz: $(DEV)/.localnet tree ## documents, accounts and answers that nobody meant; a few, always the same ones
+	$(call say,fuzzing)
+	@cd "$(COLLECTION)" && $(RUN_IN_DEV) pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(FUZZ)
+
+.PHONY: fuzz
+fuzz: $(DEV)/.localnet tree ## ten thousand at random for each test; FUZZ_EXAMPLES sets how many; some minutes
+	$(call say,fuzzing with $(FUZZ_EXAMPLES) documents for each test)
+	@cd "$(COLLECTION)" && NOSANA_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(RUN_IN_DEV) pytest -c "$(CURDIR)/pyproject.toml" --rootdir . --durations=0 $(FUZZ)
 
 .PHONY: test-line-a
 test-line-a: $(LINE_A)/.installed $(DEV)/.localnet tree ## the same with the older line of libraries; anchorpy decodes what the client packs

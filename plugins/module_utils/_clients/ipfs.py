@@ -216,7 +216,7 @@ def _refuse(constant: str) -> None:
 def _is_deeper(document: Any, levels: int) -> bool:
     """Whether lists and objects are nested more deeply; level by level, because recursion is what has to be avoided."""
     level = [document]
-    for _level in range(levels + 1):
+    for _level in range(levels):
         level = [
             item
             for value in level

@@ -393,7 +393,9 @@ def _compute_budget(data: bytes) -> Instruction:
 
 # --- errors ----------------------------------------------------------------------------------------------------------
 
-_ANCHOR_ERROR = re.compile(r"AnchorError.*? Error Code: (\w+)\. Error Number: (\d+)\. Error Message: (.*?)\.*$")
+_ANCHOR_ERROR = re.compile(r"AnchorError.*? Error Code: (\w{1,100})\. Error Number: ([0-9]{1,10})\. Error Message: (.*?)\.*$")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_SHOWN_CHARACTERS = 300
 
 # Numbers that mean one thing only. 6000 to 6011 stand in two lists of the program, so there the log line alone decides.
 _NUMBERS = {
@@ -424,14 +426,15 @@ def program_error(err: Any, logs: Sequence[str], *, action: str) -> NosanaError:
     if isinstance(err, dict) and "InsufficientFundsForRent" in err:
         return InsufficientFunds(f"Not enough SOL to {action}: an account would be left below the rent minimum; top the wallet up.")
     if not (isinstance(err, dict) and isinstance(err.get("InstructionError"), list) and len(err["InstructionError"]) == 2):
-        return Refused(f"The network refused to {action}: {err}.", error=err)
+        words = said(err)
+        return Refused(f"The network refused to {action}: {words}.", error=words)
     index, cause = err["InstructionError"]
     number = cause.get("Custom") if isinstance(cause, dict) else None
-    number = number if isinstance(number, int) else None
+    number = number if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 2**32 else None
     for line in logs:
         if "insufficient lamports" in line:
             return InsufficientFunds(
-                f"Not enough SOL to {action}: {line.partition('insufficient lamports')[2].strip()} lamports (has, need)."
+                f"Not enough SOL to {action}: {said(line.partition('insufficient lamports')[2].strip())} lamports (has, need)."
             )
         if line == "Program log: Error: insufficient funds":
             return InsufficientFunds(f"Not enough NOS to {action}: the wallet's token account holds less than the deposit.")
@@ -441,8 +444,8 @@ def program_error(err: Any, logs: Sequence[str], *, action: str) -> NosanaError:
         f"The program refused to {action}: {name}" + (f" ({message})" if message else "") + (f"; {advice}" if advice else "") + ".",
         name=name,
         number=number,
-        instruction=index,
-        logs=list(logs)[-20:],
+        instruction=index if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < 256 else None,
+        logs=[said(line) for line in list(logs)[-20:]],
     )
 
 
@@ -450,9 +453,18 @@ def _named(number: int | None, cause: Any, logs: Sequence[str]) -> tuple[str, st
     for line in logs:
         found = _ANCHOR_ERROR.search(line)
         if found and (number is None or int(found[2]) == number):
-            return found[1], found[3]
+            return found[1], said(found[3])
     if number == 0 and any("already in use" in line for line in logs):
         return "AccountAlreadyInUse", "an account of that address exists"
     if number is not None:
         return _NUMBERS.get(number, f"Custom{number}"), ""
-    return (cause if isinstance(cause, str) else str(cause)), ""
+    return said(cause), ""
+
+
+def said(value: Any) -> str:
+    """What a node or a program said, as it may be printed: in one line, bounded."""
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except (RecursionError, ValueError):
+        text = "something that cannot be shown"
+    return _CONTROL.sub(" ", text[:_SHOWN_CHARACTERS])

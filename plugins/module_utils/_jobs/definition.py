@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import re
@@ -23,8 +24,6 @@ Path: TypeAlias = "tuple[str | int, ...]"
 MAX_DOCUMENT_BYTES = 256 * 1024
 MAX_NAME_CHARACTERS = 128
 MAX_DEPTH = 64
-MAX_ISSUES = 100
-_TOO_LARGE = 1 << 1023  # JavaScript's numbers end here, near enough
 MASK = "********"
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*\Z")
@@ -34,10 +33,11 @@ _SECRET_NAME = re.compile(
 _SECRET_KEYS = frozenset({"password", "SECRET_ACCESS_KEY", "ACCESS_KEY_ID", "accessToken"})
 _MAPS_OF_VALUES = frozenset({"env", "variables", "headers"})
 _SYSTEM_RESOURCES = ("memory", "cpu")
-_CONTROL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
-)  # halves of characters cannot be encoded, so no key is derived of them
+# The last are halves of characters: they have no UTF-8, of which a job's key is derived.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+MAX_ISSUES = 100
 _SHOWN_CHARACTERS = 80
+_TOO_LARGE = 1 << 1023  # JavaScript's numbers end here, near enough
 
 # pydantic's error types, as the rest of "$input.… ".
 _EXPECTED = {
@@ -100,7 +100,7 @@ def short_form(
 
 def declare(document: dict[str, Any], name: str | None) -> Declared:
     """Checks a definition and gives it its name. Raises InvalidInput or InvalidDefinition, one sentence each."""
-    document = _plain(document)  # a copy of its own
+    document = copy.deepcopy(document)
     warnings = _move_system_resources(document)
     meta = document.get("meta", {})
     own = meta.get("name") if isinstance(meta, dict) else None
@@ -154,47 +154,34 @@ def exposes_port(document: dict[str, Any]) -> bool:
 
 
 def _is_exposed(expose: Any) -> bool:
-    if isinstance(expose, list):
-        return any(_is_exposed(entry) or (isinstance(entry, dict) and "port" in entry) for entry in expose)
-    if isinstance(expose, dict):
-        return "__spread__" in expose
-    return isinstance(expose, (int, float, str)) and not isinstance(expose, bool) and expose != ""
+    for entry in expose if isinstance(expose, list) else [expose]:
+        if isinstance(entry, dict) and ("__spread__" in entry or ("port" in entry and entry is not expose)):
+            return True
+        if isinstance(entry, (int, float, str)) and not isinstance(entry, bool) and entry != "":
+            return True
+    return False
 
 
 def same(one: Any, other: Any) -> bool:
     """Equal content: the order of keys means nothing, 1 and 1.0 are one number, true is not 1."""
-    pairs = [(one, other)]
-    while pairs:  # no recursion, because what others pinned may be nested as deeply as they like
-        left, right = pairs.pop()
-        if isinstance(left, dict) and isinstance(right, dict):
-            if left.keys() != right.keys():
-                return False
-            pairs += [(value, right[key]) for key, value in left.items()]
-        elif isinstance(left, list) and isinstance(right, list):
-            if len(left) != len(right):
-                return False
-            pairs += zip(left, right, strict=True)
-        elif isinstance(left, bool) or isinstance(right, bool):
-            if left is not right:
-                return False
-        elif left != right:
-            return False
-    return True
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(same(left, right) for left, right in zip(one, other, strict=True))
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    return bool(one == other)
 
 
 def redact(document: Any) -> Any:
-    """The definition with values that look like secrets masked, and what is nested more deeply than any definition."""
-    return _redacted(document, None, 0)
-
-
-def _redacted(value: Any, below: Any, depth: int) -> Any:
-    if not isinstance(value, (dict, list)):
-        return value
-    if depth > MAX_DEPTH:
-        return MASK
-    if isinstance(value, list):
-        return [_redacted(item, None, depth + 1) for item in value]
-    return {key: MASK if _is_secret(below, key, item) else _redacted(item, key, depth + 1) for key, item in value.items()}
+    """The definition with values that look like secrets masked."""
+    redacted = copy.deepcopy(document)
+    for path, _value in _secret_leaves(document):
+        target = redacted
+        for part in path[:-1]:
+            target = target[part]
+        target[path[-1]] = MASK
+    return redacted
 
 
 def secrets(document: Any) -> list[str]:
@@ -202,24 +189,17 @@ def secrets(document: Any) -> list[str]:
     return [value for _path, value in _secret_leaves(document)]
 
 
-def _secret_leaves(document: Any) -> Iterator[tuple[Path, str]]:
-    """In the order of the document."""
-    rest: list[tuple[Path, Any]] = [((), document)]
-    while rest:
-        path, value = rest.pop()
-        below = path[-1] if path else None
-        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-        for key, item in reversed(list(items)):
-            rest.append(((*path, key), item))
-        if isinstance(value, str) and path and _is_secret(path[-2] if len(path) > 1 else None, below, value):
-            yield path, value
-
-
-def _is_secret(below: Any, key: Any, value: Any) -> bool:
-    """Whether the text under this key, in a dictionary that itself stands under the key `below`, looks like a secret."""
-    if not isinstance(value, str) or not value or not isinstance(key, str):
-        return False
-    return key in _SECRET_KEYS or (below in _MAPS_OF_VALUES and _SECRET_NAME.search(key) is not None)
+def _secret_leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            in_map = bool(path) and path[-1] in _MAPS_OF_VALUES
+            if isinstance(item, str) and item and (key in _SECRET_KEYS or (in_map and _SECRET_NAME.search(str(key)))):
+                yield (*path, key), item
+            else:
+                yield from _secret_leaves(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _secret_leaves(item, (*path, index))
 
 
 def _check_sense(document: dict[str, Any]) -> None:
@@ -326,7 +306,7 @@ def _key(key: Any) -> str:
     """A key as JSON writes it, so that it is the same wherever the task runs."""
     if isinstance(key, str):
         return str(key)
-    if key is None or isinstance(key, bool) or (isinstance(key, (int, float)) and math.isfinite(key) and abs(key) < _TOO_LARGE):
+    if key is None or isinstance(key, bool) or (isinstance(key, (int, float)) and abs(key) < _TOO_LARGE):  # which no NaN is
         return json.dumps(key)
     raise InvalidDefinition("job_definition has a key that is no text.")
 
