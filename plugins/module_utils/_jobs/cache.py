@@ -18,6 +18,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -203,16 +204,49 @@ def _digest(key: str, value: str) -> bytes:
 # --- facts about definitions -----------------------------------------------------------------------------------------
 
 
-def facts_of_definition(document: Any) -> dict[str, Any]:
-    """What is kept of a pinned definition: {"name": meta.name or None, "exposes_port": whether the job is a service}."""
-    meta = document.get("meta") if isinstance(document, dict) else None
+@dataclass(frozen=True)
+class DefinitionFacts:
+    """What is kept of a pinned definition: meta.name, and what a verdict needs to know of it.
+
+    run_ops: ids of the ops that run a container, which a result has to mention all.
+    """
+
+    name: str | None
+    exposes_port: bool
+    confidential: bool
+    run_ops: tuple[str, ...]
+
+
+def facts_of_definition(document: Any) -> DefinitionFacts:
+    """Of a document that may be anything."""
+    document = document if isinstance(document, dict) else {}
+    meta, ops = document.get("meta"), document.get("ops")
     name = meta.get("name") if isinstance(meta, dict) else None
-    return {"name": name if isinstance(name, str) else None, "exposes_port": isinstance(document, dict) and exposes_port(document)}
+    run_ops = (op for op in (ops if isinstance(ops, list) else []) if isinstance(op, dict) and op.get("type") == "container/run")
+    return DefinitionFacts(
+        name=name if isinstance(name, str) else None,
+        exposes_port=exposes_port(document),
+        confidential="logistics" in document,
+        run_ops=tuple(op["id"] for op in run_ops if isinstance(op.get("id"), str)),
+    )
 
 
-def definition_facts(value: Any) -> dict[str, Any] | None:
-    """Such facts as they come back from the cache; None when they are something else, and the definition has to be read."""
-    if not isinstance(value, dict) or value.keys() != {"name", "exposes_port"}:
+def read_definition_facts(cache: Cache, cids: Iterable[str]) -> dict[str, DefinitionFacts]:
+    """What is known of these definitions; what comes back in another shape than it was written in is not known."""
+    found = cache.get(f"definition:{cid}" for cid in cids)
+    facts = {key.partition(":")[2]: _definition_facts(value) for key, value in found.items()}
+    return {cid: known for cid, known in facts.items() if known is not None}
+
+
+def keep_definition_facts(cache: Cache, facts: Mapping[str, DefinitionFacts]) -> None:
+    """For the next run."""
+    cache.put({f"definition:{cid}": [known.name, known.exposes_port, known.confidential, known.run_ops] for cid, known in facts.items()})
+
+
+def _definition_facts(value: Any) -> DefinitionFacts | None:
+    if not isinstance(value, list) or len(value) != 4:
         return None
-    name, exposes = value["name"], value["exposes_port"]
-    return value if (name is None or isinstance(name, str)) and isinstance(exposes, bool) else None
+    name, exposes, confidential, run_ops = value
+    flags = isinstance(exposes, bool) and isinstance(confidential, bool)
+    texts = isinstance(run_ops, list) and all(isinstance(op, str) for op in run_ops) and (name is None or isinstance(name, str))
+    return DefinitionFacts(name, exposes, confidential, tuple(run_ops)) if flags and texts else None

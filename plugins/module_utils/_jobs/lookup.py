@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._clients import program as jobs_program
-from .observe import ObservedJob, Observer, name_of
+from .cache import DefinitionFacts, facts_of_definition
+from .observe import ObservedJob, Observer
 from .reader import Reader
 from .verdict import MAX_LOG_CHARACTERS, read_log
 
@@ -70,10 +71,11 @@ class JobLookup:
         jobs, now, warnings = await self._jobs(query)
         jobs = [job for job in jobs if query.market in (None, job.account.market) and query.address in (None, job.address)]
         found = _Found(warnings=warnings)
-        names = await self._observer.names(job.definition_cid for job in jobs[: query.limit] if job.phase == "done" and query.name is None)
+        # A job that is over has no services any more, so a few facts are all that is wanted of its definition.
+        facts = {} if "definition" in query.include else await self._definitions(jobs[: query.limit])
         for start in range(0, len(jobs), _AT_ONCE):
             part = jobs[start : start + _AT_ONCE]
-            entries = await asyncio.gather(*(self._entry(job, names, query, now) for job in part))
+            entries = await asyncio.gather(*(self._entry(job, facts, query, now) for job in part))
             for entry, log, more in entries:
                 if query.statuses and entry["status"] not in query.statuses:
                     continue
@@ -99,18 +101,21 @@ class JobLookup:
         jobs.sort(key=lambda job: (job.phase == "done", -job.account.time_end, job.address))
         return jobs, now, list(warnings)
 
+    async def _definitions(self, jobs: Sequence[ObservedJob]) -> dict[str, DefinitionFacts]:
+        return await self._observer.definitions(job.definition_cid for job in jobs if job.phase == "done")
+
     async def _entry(
-        self, job: ObservedJob, names: dict[str, str | None], query: Query, now_seconds: int
+        self, job: ObservedJob, facts: dict[str, DefinitionFacts], query: Query, now_seconds: int
     ) -> tuple[dict[str, Any], list[dict[str, str]], list[str]]:
         warnings = []
-        # A job that is over has no services any more, so its name is all that is wanted of its definition.
-        wanted = "definition" in query.include or job.phase != "done" or job.definition_cid not in names
-        definition = await self._reader.definition_if_readable(job) if wanted else None
-        if wanted and definition is None:
+        known = facts.get(job.definition_cid)
+        definition = None if known is not None and job.phase == "done" else await self._reader.definition_if_readable(job)
+        if definition is None and known is None:
             warnings.append(f"The definition {job.definition_cid} of the job {job.address} could not be read from IPFS.")
-        judged = await self._reader.judged(job, definition, now_seconds)
-        name = name_of(definition) or names.get(job.definition_cid) or query.name
-        entry = self._reader.describe(job, name, definition, judged.verdict)
+        elif definition is not None:
+            known = facts_of_definition(definition)
+        verdict = await self._reader.verdict(job, known, now_seconds)
+        entry = self._reader.describe(job, known.name if known else query.name, definition, verdict)
         if "cost" not in query.include:
             del entry["cost"]
         if "definition" in query.include:

@@ -10,13 +10,13 @@ import asyncio
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from .._clients import program as jobs_program
 from .._clients.errors import HistoryUnavailable, Moved, NosanaError, Refused, UnexpectedAnswer
 from .._clients.ipfs import bytes_to_cid
 from .._clients.rest import is_address
-from .cache import definition_facts, facts_of_definition
+from .cache import DefinitionFacts, facts_of_definition, keep_definition_facts, read_definition_facts
 from .history import CLOSED_BY, ended_by_owner, read_fate
 from .identity import Identity
 
@@ -357,43 +357,36 @@ class Observer:
             return []
         jobs = [self._job(address, account) for found in answers for address, account in found if address not in known]
         jobs = [job for job in jobs if job.account.project == self._owner]
-        names = await self.names(job.definition_cid for job in jobs if job.definition_cid != cid)
-        unread = sorted(job.address for job in jobs if job.definition_cid != cid and job.definition_cid not in names)
+        facts = await self.definitions(job.definition_cid for job in jobs if job.definition_cid != cid)
+        unread = sorted(job.address for job in jobs if job.definition_cid != cid and job.definition_cid not in facts)
         if unread:
             warnings.add(
                 f"The definitions of {len(unread)} active jobs could not be read, so their names are not known: {', '.join(unread[:5])}."
             )
-        same = [job for job in jobs if job.definition_cid == cid or names.get(job.definition_cid) == name]
+        same = [job for job in jobs if job.definition_cid == cid or _name(facts.get(job.definition_cid)) == name]
         return await self._with_runs(same, {}, warnings)
 
-    async def names(self, cids: Iterable[str]) -> dict[str, str | None]:
-        """meta.name of each pinned definition, None where it has none; what could not be read is left out.
+    async def definitions(self, cids: Iterable[str]) -> dict[str, DefinitionFacts]:
+        """What is known of pinned definitions; one that could not be read is left out.
 
         A document's address is its hash, so what an earlier run read needs no reading again.
         """
         wanted = sorted(set(cids))
-        facts = {cid: definition_facts(found) for cid, found in self._cached("definition", wanted).items()}
-        names: dict[str, str | None] = {cid: known["name"] for cid, known in facts.items() if known is not None}
+        facts = read_definition_facts(self._cache, wanted)
         gate = asyncio.Semaphore(_PARALLEL_READS)
 
-        async def read(cid: str) -> None:
+        async def read(cid: str) -> tuple[str, DefinitionFacts] | None:
             async with gate:
                 try:
-                    document = await self._ipfs.fetch_json(cid)
+                    return cid, facts_of_definition(await self._ipfs.fetch_json(cid))
                 except NosanaError:
-                    return
-                names[cid] = name_of(document)
-                learned[f"definition:{cid}"] = facts_of_definition(document)
+                    return None
 
-        learned: dict[str, Any] = {}
-        await asyncio.gather(*(read(cid) for cid in wanted if cid not in names))
-        if learned:
-            self._cache.put(learned)
-        return names
-
-    def _cached(self, kind: str, names: Iterable[str]) -> dict[str, Any]:
-        found = self._cache.get([f"{kind}:{name}" for name in names])
-        return {key.partition(":")[2]: value for key, value in found.items()}
+        learned = await asyncio.gather(*(read(cid) for cid in wanted if cid not in facts))
+        new = dict(pair for pair in learned if pair is not None)
+        if new:
+            keep_definition_facts(self._cache, new)
+        return facts | new
 
     # --- runs ---------------------------------------------------------------------------------------------------------
 
@@ -489,7 +482,8 @@ class Observer:
     # --- hints --------------------------------------------------------------------------------------------------------
 
     def _hint(self, identity: Identity) -> _Hint:
-        facts = self._cached("name", [identity.address(0)]).get(identity.address(0))
+        key = f"name:{identity.address(0)}"
+        facts = self._cache.get([key]).get(key)
         facts = facts if isinstance(facts, dict) else {}
         generations, run, market = facts.get("generations"), facts.get("run"), facts.get("market")
         return _Hint(
@@ -507,9 +501,9 @@ class Observer:
             "run": active.run_address if active else None,
             "market": active.account.market if active else None,
         }
-        first = seen.identity.address(0)
-        if self._cached("name", [first]).get(first) != facts:
-            self._cache.put({f"name:{first}": facts})
+        key = f"name:{seen.identity.address(0)}"
+        if self._cache.get([key]).get(key) != facts:
+            self._cache.put({key: facts})
 
 
 def _running(job: ObservedJob, runs: Mapping[str, tuple[str, jobs_program.Run]]) -> ObservedJob:
@@ -517,11 +511,8 @@ def _running(job: ObservedJob, runs: Mapping[str, tuple[str, jobs_program.Run]])
     return replace(job, run_address=address, run=run)
 
 
-def name_of(document: Any) -> str | None:
-    """meta.name of a definition, where there is one."""
-    meta = document.get("meta") if isinstance(document, dict) else None
-    name = meta.get("name") if isinstance(meta, dict) else None
-    return name if isinstance(name, str) else None
+def _name(facts: DefinitionFacts | None) -> str | None:
+    return None if facts is None else facts.name
 
 
 def _rent_per_byte(account: Account | None) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._clients.errors import NosanaError
-from .definition import exposes_port
+from .cache import DefinitionFacts, facts_of_definition
 from .plan import Current
 from .report import describe
 from .verdict import Verdict, judge
@@ -30,23 +30,25 @@ class Reader:
 
     async def judged(self, job: ObservedJob, definition: dict[str, Any] | None, now_seconds: int) -> Current:
         """The job with its verdict; reads its result."""
-        return Current(job, definition, self.judge(job, definition, await self.result(job), now_seconds))
+        facts = None if definition is None else facts_of_definition(definition)
+        return Current(job, definition, await self.verdict(job, facts, now_seconds))
 
-    def judge(self, job: ObservedJob, definition: dict[str, Any] | None, result: Any | None, now_seconds: int) -> Verdict:
+    async def verdict(self, job: ObservedJob, facts: DefinitionFacts | None, now_seconds: int) -> Verdict:
+        """The job's verdict; reads its result. now_seconds: the chain's time."""
         account = job.account
         return judge(
             job_state=account.state,
             has_run=job.phase == "running",
             has_result=job.result_cid is not None,
-            result=result,
-            exposes_port=definition is not None and exposes_port(definition),
+            result=await self.result(job),
+            exposes_port=facts is not None and facts.exposes_port,
             now_seconds=now_seconds,
             time_start=job.run.time_start if job.run is not None else account.time_start,
             time_end=account.time_end,
             timeout_seconds=account.timeout_seconds,
             orphaned=job.phase == "orphaned",
-            confidential=definition is not None and "logistics" in definition,
-            run_ops=None if definition is None else run_ops(definition),
+            confidential=facts is not None and facts.confidential,
+            run_ops=None if facts is None else facts.run_ops,
         )
 
     async def _read(self, cid: str) -> Any:
@@ -79,13 +81,3 @@ class Reader:
     ) -> dict[str, Any]:
         """The job as the modules return it."""
         return describe(job, name=name, definition=definition, verdict=verdict, network=self._network, fee=fee)
-
-
-def run_ops(definition: dict[str, Any]) -> list[str]:
-    """Ids of the ops that run a container, which a result has to mention all."""
-    ops = definition.get("ops")
-    return [
-        op["id"]
-        for op in (ops if isinstance(ops, list) else [])
-        if isinstance(op, dict) and op.get("type") == "container/run" and isinstance(op.get("id"), str)
-    ]

@@ -27,11 +27,11 @@ from .._clients.errors import (
 )
 from .._clients.ipfs import cid_of, encode_document
 from .apply import MOVED_ON, Applier, BalanceChange, Done, Draft, Prepared
-from .cache import Cache
+from .cache import Cache, facts_of_definition
 from .chain import check_network, read_markets
 from .markets import Wish, choose, fits, standings
 from .money import BUDGETED_FEE_FRACTION, TRANSACTION_FEE_BUDGET_LAMPORTS, Need, check_funds, nos
-from .observe import Observation, ObservedJob, Observer, name_of
+from .observe import Observation, ObservedJob, Observer
 from .plan import Current, Desired, Extend, OnChange, Plan, Post, Remove, Rerun, plan_absent, plan_present
 from .reader import Reader
 from .report import Cost, cost, predict, result_url
@@ -170,7 +170,7 @@ class JobService:
             if job is not None and job.account.project != self._owner:
                 raise InvalidInput(f"The job {address} belongs to {job.account.project}, and the wallet is {self._owner}.")
             current = None if job is None else await self._reader.judged(job, await self._reader.definition_if_readable(job), now)
-            name = (name_of(current.definition) if current else None) or address
+            name = (facts_of_definition(current.definition).name if current else None) or address
             return await self._remove(plan_absent(name, current), name, current, outcome, missing=False, dry_run=dry_run)
 
         return await self._until_it_stands_still(once)

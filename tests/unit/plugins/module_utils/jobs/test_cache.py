@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import multiprocessing
 import os
 import random
@@ -24,8 +23,9 @@ from ansible_collections.nosana.compute.plugins.module_utils._jobs.cache import 
     FILE,
     MAX_VALUE_BYTES,
     Cache,
-    definition_facts,
     facts_of_definition,
+    keep_definition_facts,
+    read_definition_facts,
 )
 
 FACTS = {
@@ -502,10 +502,25 @@ def definition(**args: Any) -> dict[str, Any]:
         (None, None, False),
     ],
 )
-def test_facts_of_whatever_was_pinned(document: Any, name: str | None, exposes: bool) -> None:
+def test_facts_of_whatever_was_pinned(tmp_path: Path, document: Any, name: str | None, exposes: bool) -> None:
     facts = facts_of_definition(document)
-    assert facts == {"name": name, "exposes_port": exposes}
-    assert definition_facts(json.loads(json.dumps(facts))) == facts
+    assert (facts.name, facts.exposes_port) == (name, exposes)
+    cache = Cache(tmp_path)
+    keep_definition_facts(cache, {"Qm": facts})
+    assert read_definition_facts(cache, ["Qm", "other"]) == {"Qm": facts}
+
+
+def test_facts_that_a_verdict_needs() -> None:
+    document = {
+        "logistics": {},
+        "ops": [
+            {"type": "container/create-volume", "id": "volume"},
+            {"type": "container/run", "id": "one"},
+            {"type": "container/run", "id": 2},
+        ],
+    }
+    facts = facts_of_definition(document)
+    assert (facts.confidential, facts.run_ops) == (True, ("one",))
 
 
 @pytest.mark.parametrize(
@@ -516,12 +531,16 @@ def test_facts_of_whatever_was_pinned(document: Any, name: str | None, exposes: 
         "web",
         [],
         {},
-        {"name": "web"},
-        {"name": 7, "exposes_port": True},
-        {"name": "web", "exposes_port": 1},
-        {"name": "web", "exposes_port": None},
-        {"name": "web", "exposes_port": True, "more": 1},
+        ["web", True, False],
+        [7, True, False, []],
+        ["web", 1, False, []],
+        ["web", True, None, []],
+        ["web", True, False, "op"],
+        ["web", True, False, [7]],
+        ["web", True, False, [], 1],
     ],
 )
-def test_facts_that_are_none(value: Any) -> None:
-    assert definition_facts(value) is None
+def test_facts_that_are_none(tmp_path: Path, value: Any) -> None:
+    cache = Cache(tmp_path)
+    cache.put({"definition:Qm": value})
+    assert read_definition_facts(cache, ["Qm"]) == {}
