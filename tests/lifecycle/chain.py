@@ -50,12 +50,13 @@ class Chain:
 
     def rpc(self, method: str, *params: Any) -> Any:
         """The result; AssertionError for an error."""
-        answer = self._ask(method, params)
+        answer = self.ask(method, *params)
         assert "error" not in answer, answer["error"]
         return answer["result"]
 
-    def _ask(self, method: str, params: Sequence[Any]) -> dict[str, Any]:
-        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
+    def ask(self, method: str, *params: Any) -> dict[str, Any]:
+        """The whole answer, result or error."""
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         answer: dict[str, Any] = self._http.post(self.url, json=body).json()
         return answer
 
@@ -70,16 +71,17 @@ class Chain:
         """Sends a transaction and returns its signature when it is confirmed. Failed when the node runs it first and it fails."""
         transaction = self.sign(instructions, signers)
         options = {"encoding": "base64", "preflightCommitment": "confirmed"}
-        answer = self._ask("sendTransaction", [base64.b64encode(bytes(transaction)).decode(), options])
+        answer = self.ask("sendTransaction", base64.b64encode(bytes(transaction)).decode(), options)
         if "error" in answer:
             data = answer["error"].get("data") or {}
             raise Failed(data.get("err", answer["error"]), data.get("logs") or [])
         signature = str(answer["result"])
-        status = until(lambda: self._confirmed(signature))
+        status = until(lambda: self.confirmed(signature))
         assert status["err"] is None, status
         return signature
 
-    def _confirmed(self, signature: str) -> Any:
+    def confirmed(self, signature: str) -> Any:
+        """A transaction's status as soon as it is confirmed, None before."""
         (status,) = self.rpc("getSignatureStatuses", [signature])["value"]
         return status if status and status["confirmationStatus"] in ("confirmed", "finalized") else None
 
@@ -121,8 +123,11 @@ class Chain:
 
     def fee(self, signature: str) -> int:
         """What a transaction cost, in lamports."""
-        options = {**CONFIRMED, "encoding": "base64", "maxSupportedTransactionVersion": 0}
-        return int(until(lambda: self.rpc("getTransaction", signature, options))["meta"]["fee"])
+        return int(until(lambda: self.transaction(signature, "base64"))["meta"]["fee"])
+
+    def transaction(self, signature: str, encoding: str) -> Any:
+        """A transaction that landed, None while the node does not have it yet."""
+        return self.rpc("getTransaction", signature, {**CONFIRMED, "encoding": encoding, "maxSupportedTransactionVersion": 0})
 
     def now(self) -> int:
         """Unix seconds as programs see them."""

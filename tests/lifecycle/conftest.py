@@ -24,7 +24,7 @@ from nosana_localnet.ledger import NOS_MINT, Ledger
 from nosana_localnet.server import Settings
 from nosana_localnet.thread import ThreadNetwork, running
 
-HOSTS = 64
+HOSTS = 64  # the first of them takes part in the recorded conversation
 PROGRAMS = {genesis.JOBS_PROGRAM: "nosana_jobs", genesis.DEVNET_JOBS_PROGRAM: "nosana_jobs", genesis.REWARDS_PROGRAM: "nosana_rewards"}
 
 
@@ -32,6 +32,7 @@ PROGRAMS = {genesis.JOBS_PROGRAM: "nosana_jobs", genesis.DEVNET_JOBS_PROGRAM: "n
 def network() -> Iterator[ThreadNetwork]:
     """The local network, without hosts of its own."""
     with running(Settings(port=0, runner="process", hosts={})) as found:
+        found.call(lambda inside: begin_hosts(inside.ledger))
         yield found
 
 
@@ -40,7 +41,6 @@ def rpc_url(network: ThreadNetwork, tmp_path_factory: pytest.TempPathFactory) ->
     """The chain's node: the real one, or the local network itself."""
     command = os.environ.get("NOSANA_VALIDATOR")
     if not command:
-        network.call(lambda found: begin_hosts(found.ledger))
         yield network.url
         return
     with real_node(command, tmp_path_factory.mktemp("validator")) as url:
@@ -69,4 +69,4 @@ def stage(network: ThreadNetwork, rpc_url: str) -> Stage:
     """Everything that a test needs."""
     chain = Chain(rpc_url)
     faucet = network.call(lambda found: found.ledger.faucet)
-    return Stage(chain, Faucet(chain, faucet), network, map(host_key, range(HOSTS)))
+    return Stage(chain, Faucet(chain, faucet), network, map(host_key, range(1, HOSTS)))
