@@ -26,6 +26,9 @@ GALAXY := $(CACHE)/venv/galaxy
 COMPILER := $(CACHE)/venv/compiler
 KIT := $(CACHE)/kit
 
+# The validator listens on every interface, so it gets a network of its own; EXPOSED=yes runs it in this machine's.
+ALONE = $(if $(EXPOSED),,python "$(CURDIR)/tools/alone.py")
+
 LOCALNET_FILES := $(shell find localnet/src localnet/program/nosana_jobs.so localnet/pyproject.toml -type f ! -name '*.pyc' 2>/dev/null)
 UNIT := tests/unit
 FUZZ := tests/fuzz
@@ -97,9 +100,25 @@ test-line-a: $(LINE_A)/.installed $(DEV)/.localnet tree ## the same with the old
 		"$(DEV)/bin/nosana-localnet" run --runner process --lag 0,4 -- "$(LINE_A)/bin/python" -m pytest -q -p no:cacheprovider --rootdir . solana_py_line_a.py
 
 .PHONY: test-localnet
-test-localnet: $(DEV)/.localnet ## the local network: recordings of the real program, others' clients, hosts
+test-localnet: $(DEV)/.localnet tree ## the local network: recordings of the real program, others' clients, hosts, a job's life
 	$(call say,local network)
 	@cd localnet/tests && PATH="$(DEV)/bin:$$PATH" pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
+	$(call say,the collection on the local network)
+	@cd "$(COLLECTION)" && $(RUN_IN_DEV) NOSANA_VALIDATOR= pytest -c "$(CURDIR)/pyproject.toml" --rootdir . tests/lifecycle
+
+.PHONY: test-validator
+test-validator: validator-is-there $(DEV)/.localnet tree ## a job's life on a real Solana node, solana-test-validator; about five minutes
+	$(call say,the collection on a real Solana node)
+	@cd "$(COLLECTION)" && $(RUN_IN_DEV) NOSANA_VALIDATOR="$$(command -v solana-test-validator)" $(ALONE) \
+		pytest -c "$(CURDIR)/pyproject.toml" --rootdir . tests/lifecycle
+
+.PHONY: validator-is-there
+validator-is-there:
+	@command -v solana-test-validator >/dev/null || { \
+		echo "solana-test-validator is not on the PATH, so nothing was tested. It is part of Agave's releases, or takes half an hour to build:"; \
+		echo "  CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 cargo install agave-validator --version 3.1.12 --locked --bin solana-test-validator"; \
+		echo "(with Rust and, on Debian: apt-get install libclang-dev clang libudev-dev pkg-config protobuf-compiler cmake libssl-dev)"; \
+		exit 1; }
 
 .PHONY: bench-localnet
 bench-localnet: $(DEV)/.localnet ## how fast the local network is, against what was promised

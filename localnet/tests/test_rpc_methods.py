@@ -14,7 +14,7 @@ import pytest
 from rpc_client import NOON, SOL, b64, pay, running
 from solders.account import Account
 from solders.hash import Hash
-from solders.instruction import Instruction
+from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
 from solders.message import Message, MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
@@ -22,7 +22,7 @@ from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
 from nosana_localnet import base58
-from nosana_localnet.ledger import COMPUTE_BUDGET_PROGRAM, NOS_MINT, TOKEN_PROGRAM, Ledger, token_address
+from nosana_localnet.ledger import COMPUTE_BUDGET_PROGRAM, NOS_MINT, SYSTEM_PROGRAM, TOKEN_PROGRAM, Ledger, token_address
 from nosana_localnet.rpc.encoding import token_amount, zstd_frame
 from nosana_localnet.rpc.methods import METHODS
 
@@ -297,6 +297,25 @@ async def test_sending_and_looking_back() -> None:
         assert (await node.error("getSignaturesForAddress", str(bob), {"limit": 0}))["message"] == "Invalid limit; max 1000"
         words = "Method does not support commitment below `confirmed`"
         assert (await node.error("getSignaturesForAddress", str(bob), {"commitment": "processed"}))["message"] == words
+
+
+@pytest.mark.parametrize("program", [TOKEN_PROGRAM, SYSTEM_PROGRAM], ids=["token", "system"])
+@pytest.mark.parametrize("size", [1, 3, 8, 9, 32, 34, 66])
+@pytest.mark.parametrize("accounts", [0, 1, 2, 3])
+async def test_instructions_that_break_off_are_shown_as_they_are(program: Pubkey, size: int, accounts: int) -> None:
+    async with running() as node:
+        alice = node.funded()
+        metas = [AccountMeta(Pubkey(bytes([n] * 32)), False, False) for n in range(accounts)]
+        tail = b"\0\0\0" if program == SYSTEM_PROGRAM else b""
+        broken = [Instruction(program, (bytes([kind]) + tail + bytes([1] * 66))[:size], metas) for kind in range(9 if size > 30 else 26)]
+        body = b64(node.signed(broken, alice))
+        signature = await node.result("sendTransaction", body, BASE64 | {"skipPreflight": True})
+        options = {"encoding": "jsonParsed", "maxSupportedTransactionVersion": 0, **CONFIRMED}
+        message = (await node.result("getTransaction", signature, options))["transaction"]["message"]
+        assert len(message["instructions"]) == len(broken)
+        told = [shown["parsed"]["info"] for shown in message["instructions"] if "parsed" in shown]
+        assert size >= 9 or not [info for info in told if {"amount", "tokenAmount", "lamports", "space"} & info.keys()]
+        assert size >= 32 or not [info for info in told if {"mintAuthority", "newAuthority"} & info.keys() and "amount" not in info]
 
 
 async def test_the_same_bytes_twice_count_once() -> None:

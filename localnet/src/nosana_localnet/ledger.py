@@ -55,12 +55,32 @@ TOKEN_2022_PROGRAM: Final = Pubkey.from_string("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHn
 ASSOCIATED_TOKEN_PROGRAM: Final = Pubkey.from_string("ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL")
 COMPUTE_BUDGET_PROGRAM: Final = Pubkey.from_string("ComputeBudget111111111111111111111111111111")
 BPF_LOADER_2: Final = Pubkey.from_string("BPFLoader2111111111111111111111111111111111")
+UPGRADEABLE_LOADER: Final = Pubkey.from_string("BPFLoaderUpgradeab1e11111111111111111111111")
+SYSVARS: Final = tuple(
+    Pubkey.from_string(f"Sysvar{name}")
+    for name in (
+        "C1ock11111111111111111111111111111111",
+        "EpochRewards1111111111111111111111111",
+        "EpochSchedu1e111111111111111111111111",
+        "LastRestartS1ot1111111111111111111111",
+        "RecentB1ockHashes11111111111111111111",
+        "Rent111111111111111111111111111111111",
+        "S1otHashes111111111111111111111111111",
+        "S1otHistory11111111111111111111111111",
+        "StakeHistory1111111111111111111111111",
+    )
+)
+CLOCK_SYSVAR: Final = SYSVARS[0]
 NOS_MINT: Final = Pubkey.from_string("nosXBVoaCTtYdLvKY6Csb4AC8JCdQKKAaWYtx2ZMoo7")
+NATIVE_MINT: Final = Pubkey.from_string("So11111111111111111111111111111111111111112")
+NATIVE_MINT_LAMPORTS: Final = 1_000_000_000
 
 MINT_BYTES: Final = 82
 TOKEN_ACCOUNT_BYTES: Final = 165
 _TOKEN_PROGRAM_BYTES: Final = 133_352  # the size of SPL Token 3.5 as nodes carry it
 _LOOKUP_TABLE_HEADER_BYTES: Final = 56
+_ACCOUNT_OVERHEAD_BYTES: Final = 64  # what loading an account counts for, beside its data
+_PROGRAM_STATE: Final = (2).to_bytes(4, "little")  # of the upgradeable loader: the ELF is in another account
 _FEE_ONLY: Final = frozenset({"ProgramAccountNotFound", "InvalidProgramForExecution", "MaxLoadedAccountsDataSizeExceeded"})
 
 _log = logging.getLogger(__name__)
@@ -223,6 +243,8 @@ class Ledger:
         self._svm.set_epoch_schedule(EpochSchedule.without_warmup())
         self._hashes[self.block_hash(1)] = 1
         self._show_clock()
+        for sysvar in SYSVARS:
+            self._free_from_rent(sysvar)
         self._svm.set_account(self.faucet.pubkey(), Account(FAUCET_LAMPORTS, b"", SYSTEM_PROGRAM, False, U64_MAX))
         self._install_token_program()
 
@@ -576,6 +598,13 @@ class Ledger:
             self._clock_shown = now
             epoch = self._slot // SLOTS_PER_EPOCH
             self._svm.set_clock(ClockSysvar(self._slot, self._slot_times[0], epoch, epoch + 1, now[1]))
+            self._free_from_rent(CLOCK_SYSVAR)
+
+    def _free_from_rent(self, sysvar: Pubkey) -> None:
+        """LiteSVM gives its sysvars one lamport, a node what frees them from rent."""
+        found = self._svm.get_account(sysvar)
+        if found is not None:
+            self._svm.set_account(sysvar, Account(self.rent(len(found.data)), found.data, found.owner, False, found.rent_epoch))
 
     def _earlier(self, key: Pubkey, at: int) -> tuple[bool, Account | None]:
         """Whether the account changed after slot ``at``, and what it was then."""
@@ -670,7 +699,7 @@ class Ledger:
             post_tokens=self._token_balances(post, keys) if err is None else pre_tokens,
             executed=executed,
             fee_charged=fee_charged,
-            loaded_bytes=sum(64 + len(account.data) for account in pre if account is not None) if executed else 0,
+            loaded_bytes=self._loaded_bytes(pre, keys) if executed else 0,
         )
 
     def _refused(self, err: Any, keys: list[Pubkey], writable: int, readonly: int, accounts: list[Account | None]) -> Outcome:
@@ -682,8 +711,19 @@ class Ledger:
         programs = {keys[instruction.program_id_index] for instruction in transaction.message.instructions}
         return any(self._svm.get_account(program) is None for program in programs)
 
+    def _loaded_bytes(self, accounts: list[Account | None], keys: list[Pubkey]) -> int:
+        """As a node counts them: with the ELFs of the programs that are named, whether they run or not."""
+        there = [account for account in accounts if account is not None]
+        elves = {Pubkey(a.data[4:36]) for a in there if a.owner == UPGRADEABLE_LOADER and a.data[:4] == _PROGRAM_STATE} - set(keys)
+        there += [elf for elf in map(self._svm.get_account, elves) if elf is not None]
+        return sum(_ACCOUNT_OVERHEAD_BYTES + len(account.data) for account in there)
+
     def _token_balances(self, accounts: list[Account | None], keys: list[Pubkey]) -> list[TokenBalance]:
+        """None for a transaction that names no token program: it cannot have changed any."""
         found: list[TokenBalance] = []
+        if TOKEN_PROGRAM not in keys and TOKEN_2022_PROGRAM not in keys:
+            return found
+        there = dict(zip(keys, accounts, strict=True))  # a transaction may have made the mint itself
         for index, account in enumerate(accounts):
             if account is None or account.owner not in (TOKEN_PROGRAM, TOKEN_2022_PROGRAM):
                 continue
@@ -691,7 +731,7 @@ class Ledger:
             if len(data) != TOKEN_ACCOUNT_BYTES or not data[108]:
                 continue
             mint = Pubkey(data[:32])
-            decimals = self.decimals(mint)
+            decimals = _decimals(there[mint] if mint in there else self._svm.get_account(mint))
             if decimals is not None:
                 base_units = int.from_bytes(data[64:72], "little")
                 found.append(TokenBalance(index, mint, Pubkey(data[32:64]), account.owner, base_units, decimals))
@@ -699,10 +739,7 @@ class Ledger:
 
     def decimals(self, mint: Pubkey) -> int | None:
         """Decimal places of a token mint, or None where there is no mint."""
-        account = self._svm.get_account(mint)
-        if account is None or account.owner not in (TOKEN_PROGRAM, TOKEN_2022_PROGRAM) or len(account.data) < MINT_BYTES:
-            return None
-        return account.data[44]
+        return _decimals(self._svm.get_account(mint))
 
     def _keep(self, signature: Signature, transaction: VersionedTransaction, outcome: Outcome) -> None:
         journal = self._before.setdefault(self._slot, {})
@@ -759,7 +796,8 @@ class Ledger:
                 _log.exception("a subscriber of the ledger failed")
 
     def _install_token_program(self) -> None:
-        """Put LiteSVM's token program where nodes have it: in one account of BPF Loader 2, at the usual size."""
+        """The mint of wrapped SOL, and LiteSVM's token program where nodes have it: in one account of BPF Loader 2, at the usual size."""
+        self._svm.set_account(NATIVE_MINT, mint_account(NATIVE_MINT_LAMPORTS, supply=0, decimals=9))
         program = self._svm.get_account(TOKEN_PROGRAM)
         if program is None or program.owner == BPF_LOADER_2:
             return
@@ -801,6 +839,12 @@ def token_account(lamports: int, *, mint: Pubkey, owner: Pubkey, base_units: int
     """A token account as an account."""
     data = (bytes(mint) + bytes(owner) + base_units.to_bytes(8, "little") + bytes(36) + b"\x01").ljust(TOKEN_ACCOUNT_BYTES, b"\0")
     return Account(lamports, data, TOKEN_PROGRAM, False, U64_MAX)
+
+
+def _decimals(mint: Account | None) -> int | None:
+    if mint is None or mint.owner not in (TOKEN_PROGRAM, TOKEN_2022_PROGRAM) or len(mint.data) < MINT_BYTES:
+        return None
+    return mint.data[44]
 
 
 def _nothing() -> Account:

@@ -459,9 +459,13 @@ def simulate_transaction(ledger: Ledger, args: list[Any]) -> Any:
     shown = _simulation_json(outcome, balances=outcome.err != "SignatureFailure")
     if wanted is not None:
         form, keys = wanted
-        after = dict(zip(outcome.keys, outcome.post, strict=True))
+        # Accounts of the transaction as it leaves them, empty where there is none; others as they are.
+        after = {key: account or Account.default() for key, account in zip(outcome.keys, outcome.post, strict=True)}
         shown["accounts"] = [
-            None if outcome.err is not None else _optional_account(ledger, key, after.get(key), form, None) for key in keys
+            None
+            if outcome.err is not None
+            else _optional_account(ledger, key, after.get(key) or ledger.account(key, commitment), form, None)
+            for key in keys
         ]
     if config.get("innerInstructions", params.flag, False):
         shown["innerInstructions"] = transactions.inner_instructions_json(outcome.metadata, outcome.keys, "jsonParsed")
@@ -489,9 +493,9 @@ def _simulation_json(outcome: Outcome, *, balances: bool) -> dict[str, Any]:
         "loadedAddresses": None,
         "logs": outcome.logs,
         "postBalances": [_lamports(account) for account in outcome.post] if balances else None,
-        "postTokenBalances": transactions.token_balances_json(outcome.post_tokens) if balances else None,
+        "postTokenBalances": transactions.token_balances_json(outcome.post_tokens, zero_is_null=False) if balances else None,
         "preBalances": [_lamports(account) for account in outcome.pre] if balances else None,
-        "preTokenBalances": transactions.token_balances_json(outcome.pre_tokens) if balances else None,
+        "preTokenBalances": transactions.token_balances_json(outcome.pre_tokens, zero_is_null=False) if balances else None,
         "replacementBlockhash": None,
         "returnData": transactions.return_data_json(outcome.metadata),
         "unitsConsumed": outcome.units,

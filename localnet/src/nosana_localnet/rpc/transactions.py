@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Callable
 from typing import Any, Final
 
 from solders.instruction import CompiledInstruction
@@ -51,14 +52,15 @@ def transaction_json(record: Record, encoding: str, max_version: int | None) -> 
     return shown
 
 
-def token_balances_json(balances: list[TokenBalance]) -> list[dict[str, Any]]:
+def token_balances_json(balances: list[TokenBalance], *, zero_is_null: bool) -> list[dict[str, Any]]:
+    """Nothing is shown as null where a node has stored the transaction, and as 0.0 where it has only simulated it."""
     return [
         {
             "accountIndex": balance.index,
             "mint": str(balance.mint),
             "owner": str(balance.owner),
             "programId": str(balance.program),
-            "uiTokenAmount": token_amount(balance.base_units, balance.decimals, zero_is_null=True),
+            "uiTokenAmount": token_amount(balance.base_units, balance.decimals, zero_is_null=zero_is_null),
         }
         for balance in balances
     ]
@@ -109,9 +111,9 @@ def _meta(record: Record, encoding: str) -> dict[str, Any]:
         "innerInstructions": inner_instructions_json(record.metadata, record.keys, encoding),
         "logMessages": record.logs,
         "postBalances": list(record.post_lamports),
-        "postTokenBalances": token_balances_json(record.post_tokens),
+        "postTokenBalances": token_balances_json(record.post_tokens, zero_is_null=True),
         "preBalances": list(record.pre_lamports),
-        "preTokenBalances": token_balances_json(record.pre_tokens),
+        "preTokenBalances": token_balances_json(record.pre_tokens, zero_is_null=True),
         "rewards": [],
         "status": {"Ok": None} if record.err is None else {"Err": record.err},
     }
@@ -228,30 +230,94 @@ def _parse_system(accounts: list[str], data: bytes) -> tuple[str, Any] | None:
             "space": int.from_bytes(data[12:20], "little"),
         }
         return "system", {"info": info, "type": "createAccount"}
+    if kind == 1 and len(data) == 36 and len(accounts) >= 1:
+        return "system", {"info": {"account": accounts[0], "owner": str(Pubkey(data[4:36]))}, "type": "assign"}
+    if kind == 8 and len(data) == 12 and len(accounts) >= 1:
+        return "system", {"info": {"account": accounts[0], "space": int.from_bytes(data[4:12], "little")}, "type": "allocate"}
     return None
+
+
+# Instructions of the token program by their first byte: name, accounts in their order, and what stands in the data: a number of tokens,
+# one with the decimal places that it is checked against, or something that `_TOKEN_DATA` reads. With more signers than one they stay as they are.
+_TOKEN_INSTRUCTIONS: Final = {
+    0: ("initializeMint", "mint rentSysvar", "new mint"),
+    1: ("initializeAccount", "account mint owner rentSysvar", ""),
+    3: ("transfer", "source destination authority", "amount"),
+    4: ("approve", "source delegate owner", "amount"),
+    5: ("revoke", "source owner", ""),
+    6: ("setAuthority", "_owned authority", "authority"),
+    7: ("mintTo", "mint account mintAuthority", "amount"),
+    8: ("burn", "account mint authority", "amount"),
+    9: ("closeAccount", "account destination owner", ""),
+    10: ("freezeAccount", "account mint freezeAuthority", ""),
+    11: ("thawAccount", "account mint freezeAuthority", ""),
+    12: ("transferChecked", "source mint destination authority", "checked amount"),
+    13: ("approveChecked", "source mint delegate owner", "checked amount"),
+    14: ("mintToChecked", "mint account mintAuthority", "checked amount"),
+    15: ("burnChecked", "account mint authority", "checked amount"),
+    16: ("initializeAccount2", "account mint rentSysvar", "owner"),
+    17: ("syncNative", "account", ""),
+    18: ("initializeAccount3", "account mint", "owner"),
+    20: ("initializeMint2", "mint", "new mint"),
+    21: ("getAccountDataSize", "mint", "extensions"),
+    22: ("initializeImmutableOwner", "account", ""),
+}
+_AUTHORITIES: Final = ("mintTokens", "freezeAccount", "accountOwner", "closeAccount")
+_EXTENSIONS: Final = {7: "immutableOwner"}
 
 
 def _parse_token(program: str, accounts: list[str], data: bytes) -> tuple[str, Any] | None:
-    kind = data[0] if data else None
-    amount = int.from_bytes(data[1:9], "little")
-    if kind == 3 and len(data) == 9 and len(accounts) == 3:
-        info: dict[str, Any] = {"amount": str(amount), "authority": accounts[2], "destination": accounts[1], "source": accounts[0]}
-        return program, {"info": info, "type": "transfer"}
-    if kind == 12 and len(data) == 10 and len(accounts) == 4:
-        info = {
-            "authority": accounts[3],
-            "destination": accounts[2],
-            "mint": accounts[1],
-            "source": accounts[0],
-            "tokenAmount": token_amount(amount, data[9]),
-        }
-        return program, {"info": info, "type": "transferChecked"}
-    if kind == 7 and len(data) == 9 and len(accounts) == 3:
-        info = {"account": accounts[1], "amount": str(amount), "mint": accounts[0], "mintAuthority": accounts[2]}
-        return program, {"info": info, "type": "mintTo"}
-    if kind == 9 and len(accounts) == 3:
-        return program, {"info": {"account": accounts[0], "destination": accounts[1], "owner": accounts[2]}, "type": "closeAccount"}
-    return None
+    name, words, kind = _TOKEN_INSTRUCTIONS.get(data[0] if data else -1, ("", "", ""))
+    names = words.split()
+    if not name or len(accounts) != len(names):
+        return None
+    try:
+        info = dict(zip(names, accounts, strict=True)) | _TOKEN_DATA[kind](data[1:])
+    except (ValueError, IndexError, KeyError):
+        return None
+    if "_owned" in info:
+        info["mint" if info["authorityType"] in _AUTHORITIES[:2] else "account"] = info.pop("_owned")
+    return program, {"info": dict(sorted(info.items())), "type": name}
+
+
+def _u64(data: bytes) -> int:
+    return int.from_bytes(_exactly(8, data), "little")
+
+
+def _key(data: bytes) -> str:
+    return str(Pubkey(_exactly(32, data)))
+
+
+def _optional_key(data: bytes) -> str | None:
+    return _key(data[1:]) if data[0] else None
+
+
+def _exactly(size: int, data: bytes) -> bytes:
+    """The first bytes; ValueError when there are fewer."""
+    if len(data) < size:
+        raise ValueError("the data is too short")
+    return data[:size]
+
+
+def _new_mint(data: bytes) -> dict[str, Any]:
+    freeze = _optional_key(data[33:])
+    return {"decimals": data[0], "mintAuthority": _key(data[1:])} | ({"freezeAuthority": freeze} if freeze else {})
+
+
+def _extensions(data: bytes) -> dict[str, Any]:
+    kinds = [int.from_bytes(data[at : at + 2], "little") for at in range(0, len(data), 2)]
+    return {"extensionTypes": [_EXTENSIONS[kind] for kind in kinds]} if kinds else {}
+
+
+_TOKEN_DATA: Final[dict[str, Callable[[bytes], dict[str, Any]]]] = {
+    "": lambda data: {},
+    "amount": lambda data: {"amount": str(_u64(data))},
+    "checked amount": lambda data: {"tokenAmount": token_amount(_u64(data), data[8])},
+    "owner": lambda data: {"owner": _key(data)},
+    "new mint": _new_mint,
+    "authority": lambda data: {"authorityType": _AUTHORITIES[data[0]], "newAuthority": _optional_key(data[1:])},
+    "extensions": _extensions,
+}
 
 
 def _writable(transaction: VersionedTransaction, index: int) -> bool:
