@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,10 +21,12 @@ from .._clients.rest import Api
 from .._clients.rpc import Rpc
 from .._clients.transaction import Sender
 from .._clients.wallet import load_wallet
-from .._jobs.definition import declare, parse, redact, secrets, short_form
+from .._jobs.definition import declare, parse, redact, short_form
 from .._jobs.service import Declaration, JobService, Outcome, Wait, WaitFor
 
 Params = Mapping[str, Any]
+# Told the secrets of definitions that are read from IPFS, so that they are masked in logs and messages too.
+Learn = Callable[[list[str]], None]
 
 # Option → field of Network: each may be set on its own, so that a private RPC node or gateway serves any network.
 _ENDPOINTS = ("rpc_url", "ipfs_api_url", "ipfs_gateway_url", "api_url", "node_domain")
@@ -39,24 +41,24 @@ class TaskResult:
     failure: NosanaError | None = None
 
 
-async def job_task(params: Params, *, check_mode: bool, clock: Clock | None = None) -> TaskResult:
+async def job_task(params: Params, *, check_mode: bool, clock: Clock | None = None, learn: Learn | None = None) -> TaskResult:
     """nosana_job."""
     warnings: list[str] = []
     if params["state"] == "absent":
         name = _name_to_remove(params)
-        async with _service(params, warnings, clock) as service:
+        async with _service(params, warnings, clock, learn) as service:
             outcome = await service.absent(name, dry_run=check_mode)
     else:
         declaration = _declaration(params, warnings)
-        async with _service(params, warnings, clock) as service:
+        async with _service(params, warnings, clock, learn) as service:
             outcome = await service.present(declaration, wait=_wait(params), dry_run=check_mode)
     return _result(outcome, warnings)
 
 
-async def job_info_task(params: Params, *, clock: Clock | None = None) -> TaskResult:
+async def job_info_task(params: Params, *, clock: Clock | None = None, learn: Learn | None = None) -> TaskResult:
     """nosana_job_info."""
     warnings: list[str] = []
-    async with _service(params, warnings, clock) as service:
+    async with _service(params, warnings, clock, learn) as service:
         jobs, more = await service.info(
             name=params["name"], address=params["id"], statuses=params["status"] or [], include=params["include"]
         )
@@ -66,15 +68,8 @@ async def job_info_task(params: Params, *, clock: Clock | None = None) -> TaskRe
     return TaskResult({"changed": False, "jobs": jobs}, warnings + more)
 
 
-def definition_secrets(params: Params) -> list[str]:
-    """The values in the declared definition that look like secrets, for masking; raises InvalidInput when it cannot be read."""
-    if params.get("job_definition") is not None:
-        return secrets(parse(params["job_definition"]))
-    return secrets({"env": params.get("env") or {}})
-
-
 @asynccontextmanager
-async def _service(params: Params, warnings: list[str], clock: Clock | None) -> AsyncIterator[JobService]:
+async def _service(params: Params, warnings: list[str], clock: Clock | None, learn: Learn | None) -> AsyncIterator[JobService]:
     """The job service with all its clients; the connections are closed at the end."""
     if not params["wallet"]:
         raise InvalidInput("wallet is missing: give the path of a key file, or set NOSANA_WALLET.")
@@ -93,6 +88,7 @@ async def _service(params: Params, warnings: list[str], clock: Clock | None) -> 
             node_api=NodeApi(http),
             sender=Sender(rpc, clock),
             clock=clock,
+            learn=learn,
         )
 
 

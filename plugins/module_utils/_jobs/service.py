@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,7 +26,7 @@ from .._clients.errors import (
 from .._clients.ipfs import cid_of, encode_document
 from .._clients.networks import NETWORKS
 from .apply import Applier, Done
-from .definition import exposes_port
+from .definition import exposes_port, secrets
 from .money import TRANSACTION_FEE_BUDGET_LAMPORTS, Need, check_funds
 from .observe import Observation, ObservedJob, Observer, name_of
 from .plan import Current, Desired, Extend, OnChange, Plan, Remove, plan_absent, plan_present
@@ -108,6 +108,7 @@ class JobService:
         node_api: NodeApi,
         sender: Sender,
         clock: Clock,
+        learn: Callable[[list[str]], None] | None = None,
     ) -> None:
         self._network = network
         self._owner = str(wallet.pubkey())
@@ -116,6 +117,7 @@ class JobService:
         self._api = api
         self._node_api = node_api
         self._clock = clock
+        self._learn = learn
         self._observer = Observer(rpc, ipfs, network, wallet)
         self._applier = Applier(rpc, ipfs, sender, self._observer, network, wallet)
 
@@ -320,6 +322,8 @@ class JobService:
 
     async def _definition(self, job: ObservedJob) -> dict[str, Any]:
         document = await self._ipfs.fetch_json(job.definition_cid)
+        if self._learn is not None:
+            self._learn(secrets(document))
         return document if isinstance(document, dict) else {}
 
     async def _definition_if_readable(self, job: ObservedJob) -> dict[str, Any] | None:
