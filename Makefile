@@ -25,6 +25,12 @@ LINE_A := $(CACHE)/venv/line-a
 GALAXY := $(CACHE)/venv/galaxy
 COMPILER := $(CACHE)/venv/compiler
 
+# The supported releases of ansible-core, each with the oldest Python that it runs on here.
+CORES := 2.19.14 2.21.5 2.22.0rc1
+PYTHON_OF_2.19.14 := 3.11
+PYTHON_OF_2.21.5 := 3.12
+PYTHON_OF_2.22.0rc1 := 3.13
+
 LOCALNET_FILES := $(shell find localnet/src localnet/program/nosana_jobs.so localnet/pyproject.toml -type f ! -name '*.pyc' 2>/dev/null)
 UNIT := tests/unit
 RUN_IN_DEV = PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONPATH="$(TREE)"
@@ -49,7 +55,7 @@ demo: $(DEMO)/.localnet build ## deploy three jobs on a local network, look at t
 		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py"
 
 .PHONY: test
-test: lint test-unit test-line-a test-localnet test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about ten minutes
+test: lint test-unit test-line-a test-localnet test-secrets test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about ten minutes
 	$(call say,All tests passed)
 
 # --- parts of the tests ----------------------------------------------------------------------------------------------
@@ -84,6 +90,20 @@ test-line-a: $(LINE_A)/.installed tree ## the same with the older line of librar
 test-localnet: $(DEV)/.localnet ## the local network: recordings of the real program, others' clients, hosts
 	$(call say,local network)
 	@cd localnet/tests && PATH="$(DEV)/bin:$$PATH" pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
+
+.PHONY: test-secrets
+test-secrets: $(DEV)/.localnet tree ## planted secrets are searched for in everything that real Ansible prints, logs and writes
+	$(call say,secrets)
+	@cd tests/secrets && PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" \
+		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
+
+.PHONY: test-secrets-cores
+test-secrets-cores: tree $(CORES:%=$(CACHE)/venv/core-%/.localnet) ## the same on every supported ansible-core
+	@cd tests/secrets && for core in $(CORES); do \
+		printf '\n== secrets with ansible-core %s\n' "$$core"; \
+		PATH="$(CACHE)/venv/core-$$core/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" \
+			"$(CACHE)/venv/core-$$core/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . . || exit 1; \
+	done
 
 .PHONY: test-sanity
 test-sanity: $(DEV)/.localnet tree ## ansible-test sanity
@@ -169,6 +189,15 @@ $(GALAXY)/.installed: tools/requirements/galaxy.txt
 $(COMPILER)/.installed: tools/requirements/compiler.txt
 	$(call venv,$(COMPILER),$<)
 	@touch $@
+
+# python3.12 where it is on the PATH and really starts (a pyenv shim may not), else pyenv's own.
+$(CORES:%=$(CACHE)/venv/core-%/.installed): $(CACHE)/venv/core-%/.installed: tools/requirements/secrets.txt tools/requirements/demo.txt
+	@printf '\n== Install ansible-core %s\n' "$*"
+	@for python in python$(PYTHON_OF_$*) "$$HOME"/.pyenv/versions/$(PYTHON_OF_$*)*/bin/python; do \
+		"$$python" -c '' 2>/dev/null || continue; \
+		rm -rf "$(@D)" && "$$python" -m venv "$(@D)" && \
+		"$(@D)/bin/python" -m pip install -q --disable-pip-version-check -r tools/requirements/secrets.txt "ansible-core==$*" && touch $@; exit; \
+	done; echo "ansible-core $* needs Python $(PYTHON_OF_$*), which was not found."; exit 1
 
 %/.localnet: %/.installed $(LOCALNET_FILES)
 	@"$*/bin/python" -m pip install -q --disable-pip-version-check --force-reinstall --no-deps ./localnet

@@ -26,7 +26,7 @@ class Case:
     """One task.
 
     fails: None where a run and a check differ. code: failure.code, None where Ansible itself refuses the options. shows: harmless text that
-    must not be masked away. in_check: whether check mode makes a difference, so that the task is run in both.
+    must not be masked away.
     """
 
     name: str
@@ -35,7 +35,11 @@ class Case:
     fails: bool | None = False
     code: str | None = None
     shows: tuple[str, ...] = ()
-    in_check: bool = True
+
+
+def read(name: str, args: dict[str, Any], **expected: Any) -> Case:
+    """nosana_job_info with all that it can tell."""
+    return Case(name, {"include": ["definition", "result", "logs", "cost"], **args}, "nosana_job_info", **expected)
 
 
 def plant(name: str) -> str:
@@ -179,221 +183,89 @@ def setup(who: str) -> list[Case]:
     ]
 
 
-def cases(relay: str, who: str) -> list[Case]:
-    """The tasks of the main runs; `relay` is host:port of the indiscreet server, `who` keeps two runs' jobs apart."""
-    everything = ["definition", "result", "logs", "cost"]
-    simple: dict[str, Any] = {"name": f"{who}-simple", "image": "busybox", "market": QUIET_MARKET}
+def cases(relay: str, who: str, *, check: bool = False) -> list[Case]:
+    """The tasks of the main runs.
+
+    relay: host:port of the indiscreet server. who: keeps two runs' jobs apart. check: only those that check mode treats otherwise.
+    """
+
+    def named(name: str, *others: dict[str, Any], **args: Any) -> dict[str, Any]:
+        merged: dict[str, Any] = {"name": f"{who}-{name}"}
+        for other in (*others, args):
+            merged |= other
+        return merged
+
+    quiet: dict[str, Any] = {"market": QUIET_MARKET}
+    finished: dict[str, Any] = {"market": BUSY_MARKET, "wait_for": "completed", "wait_sleep": 0.3}
+    simple: dict[str, Any] = {"image": "busybox", **quiet}
+    own, new = {"job_definition": definition("own")} | quiet, {"job_definition": definition("new")} | quiet
     job_env = {"JOB_PASSWORD": plant("job_env"), "JOB_PEM_KEY": plant("job_env_multiline"), "JOB_MODEL": "mistral"}
-    rpc_query, rpc_path = plant("rpc_query"), plant("rpc_path")
-    return [
+    printer = {"image": "python:3.9-slim", "command": ["python3", "-c", PRINTER], "env": job_env}
+    rpc_keys = f"{plant('rpc_path')}?api-key={plant('rpc_query')}"
+    rpc_user = f"me:{plant('rpc_password')}@{relay}"
+    keyed = {"ipfs_jwt": plant("jwt")}
+    ipfs = keyed | {
+        "ipfs_api_url": f"http://{relay}/pass/{plant('ipfs_path')}",
+        "ipfs_gateway_url": f"http://me:{plant('gateway_password')}@{relay}/pass/x/ipfs/",
+    }
+    broken = '{"env": {"A_TOKEN": "' + plant("broken_json") + '"'
+    in_both = [
         # what was there before and is read back
-        Case("foreign, read", {"name": f"{who}-foreign", "include": everything}, "nosana_job_info", shows=("mistral", "eu-west-1", "8000")),
-        Case(
-            "foreign, done, read", {"name": f"{who}-foreign-done", "include": everything}, "nosana_job_info", shows=("JOB_MODEL mistral",)
-        ),
-        Case("foreign, failed, read", {"name": f"{who}-foreign-failed", "include": everything}, "nosana_job_info"),
-        Case("foreign, over", simple | {"name": f"{who}-foreign-done"}),
-        Case("foreign, replaced", simple | {"name": f"{who}-foreign"}),
+        read("foreign, read", named("foreign"), shows=("mistral", "eu-west-1", "8000")),
+        read("foreign, done, read", named("foreign-done"), shows=("JOB_MODEL mistral",)),
+        read("foreign, failed, read", named("foreign-failed")),
+        Case("foreign, over", named("foreign-done", simple)),
+        Case("foreign, replaced", named("foreign", simple)),
         # a definition with everything
-        Case(
-            "own, posted",
-            {"name": f"{who}-own", "market": QUIET_MARKET, "job_definition": definition("own")},
-            shows=("mistral", "somebody"),
-        ),
-        Case("own, as JSON", {"name": f"{who}-own-json", "market": QUIET_MARKET, "job_definition": "{{ definitions.own | to_json }}"}),
-        Case("own, changed", {"name": f"{who}-own", "market": QUIET_MARKET, "job_definition": definition("new")}),
-        Case(
-            "own, change refused",
-            {"name": f"{who}-own", "market": QUIET_MARKET, "job_definition": definition("own"), "on_change": "fail"},
-            fails=None,
-        ),
-        Case("own, read", {"name": f"{who}-own", "include": everything}, "nosana_job_info"),
-        Case(
-            "short form",
-            {
-                "name": f"{who}-printer",
-                "image": "python:3.9-slim",
-                "command": ["python3", "-c", PRINTER],
-                "env": job_env,
-                "market": BUSY_MARKET,
-                "wait_for": "completed",
-                "wait_sleep": 0.3,
-            },
-        ),
-        Case("short form, read", {"name": f"{who}-printer", "include": everything}, "nosana_job_info"),
-        Case(
-            "short form, failing",
-            {
-                "name": f"{who}-printer-fails",
-                "market": BUSY_MARKET,
-                "job_definition": printing_job(job_env, exit_code=3),
-                "wait_for": "completed",
-                "wait_sleep": 0.3,
-            },
-            fails=None,
-        ),
+        Case("own, posted", named("own", own), shows=("mistral", "somebody")),
+        Case("own, as JSON", named("own-json", quiet, job_definition="{{ definitions.own | to_json }}")),
+        Case("own, changed", named("own", new)),
+        Case("own, change refused", named("own", own, on_change="fail"), fails=None),
+        read("own, read", named("own")),
+        Case("short form", named("printer", printer, finished)),
+        read("short form, read", named("printer")),
+        Case("short form, failing", named("printer-fails", finished, job_definition=printing_job(job_env, exit_code=3)), fails=None),
+        Case("IPFS keys", named("pinned", simple, ipfs)),
+        Case("a JWT that is none", named("bad-jwt", simple, ipfs_jwt=plant("bad_jwt")), fails=True, code="invalid_input"),
+        Case("own, removed", named("own", new, state="absent")),
+    ]
+    in_runs_only = [
         # the wallet and the servers
-        Case("wallet in base58", {"wallet": "{{ wallet_base58 }}", "name": "none"}, "nosana_job_info", in_check=False),
-        Case("wallet as JSON", {"wallet": "{{ wallet_json }}", "name": "none"}, "nosana_job_info", in_check=False),
-        Case("wallet as a file", {"wallet": "{{ wallet_path }}", "name": "none"}, "nosana_job_info", in_check=False),
-        Case(
-            "wallet cut off",
-            {"wallet": "{{ wallet_base58[:-3] }}", "name": "none"},
-            "nosana_job_info",
-            True,
-            "invalid_wallet",
-            in_check=False,
-        ),
-        Case(
-            "wallet array cut off",
-            {"wallet": "{{ wallet_json[:-5] }}", "name": "none"},
-            "nosana_job_info",
-            True,
-            "invalid_wallet",
-            in_check=False,
-        ),
-        Case(
-            "RPC key in the query",
-            {"rpc_url": f"http://{relay}/pass/x/?api-key={rpc_query}", "name": "none"},
-            "nosana_job_info",
-            in_check=False,
-        ),
-        Case("RPC key in the path", {"rpc_url": f"http://{relay}/pass/{rpc_path}/", "name": "none"}, "nosana_job_info", in_check=False),
-        Case(
-            "RPC password",
-            {"rpc_url": f"http://me:{plant('rpc_password')}@{relay}/pass/x/", "name": "none"},
-            "nosana_job_info",
-            in_check=False,
-        ),
-        Case(
-            "IPFS keys",
-            simple
-            | {
-                "name": f"{who}-pinned",
-                "ipfs_api_url": f"http://{relay}/pass/{plant('ipfs_path')}",
-                "ipfs_gateway_url": f"http://me:{plant('gateway_password')}@{relay}/pass/x/ipfs/",
-                "ipfs_jwt": plant("jwt"),
-            },
-        ),
+        read("wallet in base58", named("none", wallet="{{ wallet_base58 }}")),
+        read("wallet as JSON", named("none", wallet="{{ wallet_json }}")),
+        read("wallet as a file", named("none", wallet="{{ wallet_path }}")),
+        read("wallet cut off", named("none", wallet="{{ wallet_base58[:-3] }}"), fails=True, code="invalid_wallet"),
+        read("wallet array cut off", named("none", wallet="{{ wallet_json[:-5] }}"), fails=True, code="invalid_wallet"),
+        read("RPC key in the query", named("none", rpc_url=f"http://{relay}/pass/x/?api-key={plant('rpc_query')}")),
+        read("RPC key in the path", named("none", rpc_url=f"http://{relay}/pass/{plant('rpc_path')}/")),
+        read("RPC password", named("none", rpc_url=f"http://{rpc_user}/pass/x/")),
         # failing early
-        Case(
-            "schema",
-            {"name": "bad", "market": QUIET_MARKET, "job_definition": mistyped("own")},
-            fails=True,
-            code="invalid_definition",
-            in_check=False,
-        ),
-        Case(
-            "no JSON",
-            {"name": "bad", "job_definition": '{"env": {"A_TOKEN": "' + plant("broken_json") + '"'},
-            fails=True,
-            code="invalid_definition",
-            in_check=False,
-        ),
-        Case("unknown option", simple | {"walet": plant("mistyped_option")}, fails=True, in_check=False),
-        Case("wrong choice", simple | {"state": plant("mistyped_choice")}, fails=True, in_check=False),
-        Case("wrong number", simple | {"timeout": plant("mistyped_number"), "env": job_env}, fails=True, in_check=False),
-        Case("env that is none", simple | {"env": "A_TOKEN " + plant("broken_env")}, fails=True, in_check=False),
-        Case(
-            "env with a dictionary",
-            simple | {"env": {"A_TOKEN": {"x": plant("broken_env")}}},
-            fails=True,
-            code="invalid_input",
-            in_check=False,
-        ),
-        Case(
-            "two names",
-            {"name": "bad", "job_definition": definition("own", name="other")},
-            fails=True,
-            code="invalid_input",
-            in_check=False,
-        ),
-        Case("a token as market", simple | {"market": plant("own_value_sk")}, fails=True, code="not_found", in_check=False),
-        Case("a token as name", simple | {"name": plant("own_value_hf"), "timeout": 0}, fails=True, code="invalid_input", in_check=False),
-        Case("a JWT that is none", simple | {"name": f"{who}-bad-jwt", "ipfs_jwt": plant("bad_jwt")}, fails=None, in_check=False),
+        Case("schema", named("bad", quiet, job_definition=mistyped("own")), fails=True, code="invalid_definition"),
+        Case("no JSON", named("bad", quiet, job_definition=broken), fails=True, code="invalid_definition"),
+        Case("unknown option", named("bad", simple, walet=plant("mistyped_option")), fails=True),
+        Case("wrong choice", named("bad", simple, state=plant("mistyped_choice")), fails=True),
+        Case("wrong number", named("bad", simple, timeout=plant("mistyped_number"), env=job_env), fails=True),
+        Case("env that is none", named("bad", simple, env="A_TOKEN " + plant("broken_env")), fails=True),
+        Case("env with a dictionary", named("bad", simple, env={"A_TOKEN": {"x": plant("broken_env")}}), fails=True, code="invalid_input"),
+        Case("two names", named("bad", quiet, job_definition=definition("own", name="other")), fails=True, code="invalid_input"),
+        Case("a token as market", named("bad", simple, market=plant("own_value_sk")), fails=True, code="not_found"),
+        Case("a token as name", simple | {"name": plant("own_value_hf"), "timeout": 0}, fails=True, code="invalid_input"),
         # failing late
-        Case(
-            "RPC down",
-            simple | {"rpc_url": f"http://127.0.0.1:1/{rpc_path}?api-key={rpc_query}"},
-            fails=True,
-            code="unreachable",
-            in_check=False,
-        ),
-        Case(
-            "RPC tells all",
-            simple | {"rpc_url": f"http://{relay}/tell/{rpc_path}?api-key={rpc_query}"},
-            fails=True,
-            code="refused",
-            in_check=False,
-        ),
-        Case(
-            "RPC tells a password",
-            simple | {"rpc_url": f"http://me:{plant('rpc_password')}@{relay}/tell/"},
-            fails=True,
-            code="refused",
-            in_check=False,
-        ),
-        Case(
-            "RPC refuses",
-            simple | {"rpc_url": f"http://{relay}/refuse/{rpc_path}?api-key={rpc_query}"},
-            fails=True,
-            code="refused",
-            in_check=False,
-        ),
-        Case("RPC moves", simple | {"rpc_url": f"http://{relay}/move/{rpc_path}?api-key={rpc_query}"}, fails=True, in_check=False),
-        Case(
-            "RPC URL that is none",
-            simple | {"rpc_url": f"htp://{rpc_path}@[?api-key={rpc_query}"},
-            fails=True,
-            code="invalid_input",
-            in_check=False,
-        ),
-        Case("API refuses", simple | {"api_url": f"http://{relay}/refuse/?token={plant('api_query')}"}, fails=True, in_check=False),
+        Case("RPC down", named("bad", simple, rpc_url=f"http://127.0.0.1:1/{rpc_keys}"), fails=True, code="unreachable"),
+        Case("RPC tells all", named("bad", simple, rpc_url=f"http://{relay}/tell/{rpc_keys}"), fails=True, code="refused"),
+        Case("RPC tells a password", named("bad", simple, rpc_url=f"http://{rpc_user}/tell/"), fails=True, code="refused"),
+        Case("RPC refuses", named("bad", simple, rpc_url=f"http://{relay}/refuse/{rpc_keys}"), fails=True, code="refused"),
+        Case("RPC moves", named("bad", simple, rpc_url=f"http://{relay}/move/{rpc_keys}"), fails=True),
+        Case("RPC URL that is none", named("bad", simple, rpc_url=f"htp://x@[{rpc_keys}"), fails=True, code="invalid_input"),
+        Case("API refuses", named("bad", simple, api_url=f"http://{relay}/refuse/?token={plant('api_query')}"), fails=True),
         Case(
             "IPFS down",
-            {
-                "name": f"{who}-late-1",
-                "market": QUIET_MARKET,
-                "job_definition": definition("own"),
-                "ipfs_api_url": f"http://127.0.0.1:1/?key={plant('ipfs_query')}",
-                "ipfs_jwt": plant("jwt"),
-            },
-            fails=None,
-            code="unreachable",
-            in_check=False,
-        ),
-        Case(
-            "IPFS refuses",
-            {
-                "name": f"{who}-late-2",
-                "market": QUIET_MARKET,
-                "job_definition": definition("own"),
-                "ipfs_api_url": f"http://{relay}/refuse",
-                "ipfs_jwt": plant("jwt"),
-            },
-            fails=None,
-            code="refused",
-            in_check=False,
-        ),
-        Case(
-            "IPFS fails",
-            {
-                "name": f"{who}-late-3",
-                "market": QUIET_MARKET,
-                "job_definition": definition("own"),
-                "ipfs_api_url": f"http://{relay}/fail",
-                "ipfs_jwt": plant("jwt"),
-            },
-            fails=None,
-            code="refused",
-            in_check=False,
-        ),
-        Case(
-            "too little money",
-            {"name": f"{who}-late-4", "market": QUIET_MARKET, "job_definition": definition("own"), "timeout": 99999999},
+            named("late", own, keyed, ipfs_api_url=f"http://127.0.0.1:1/?key={plant('ipfs_query')}"),
             fails=True,
-            code="insufficient_funds",
-            in_check=False,
+            code="unreachable",
         ),
-        Case("own, removed", {"name": f"{who}-own", "state": "absent", "job_definition": definition("new")}),
+        Case("IPFS refuses", named("late", own, keyed, ipfs_api_url=f"http://{relay}/refuse"), fails=True, code="refused"),
+        Case("IPFS fails", named("late", own, keyed, ipfs_api_url=f"http://{relay}/fail"), fails=True, code="refused"),
+        Case("too little money", named("late", own, timeout=99999999), fails=True, code="insufficient_funds"),
     ]
+    return in_both if check else in_both + in_runs_only

@@ -94,7 +94,7 @@ def main_runs(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     def work(who: str, *options: str, **more: Any) -> Run:
         prepared = run(world, world.outside / who, setup(who))
         assert prepared.code == 0, prepared.output
-        tasks = [case for case in cases(world.relay, who) if case.in_check or "--check" not in options]
+        tasks = cases(world.relay, who, check="--check" in options)
         return run(world, tmp_path_factory.mktemp("main") / "run", tasks, *options, **more)
 
     with ThreadPoolExecutor() as pool:
@@ -283,7 +283,7 @@ def test_check_mode(world: World, main_runs: dict[str, Future[Run]]) -> None:
     done = main_runs["check"].result()
     assert done.code == 0, done.output[-3000:]
     done.assert_clean(least_bytes=300_000)
-    tasks = [case for case in cases(world.relay, "check") if case.in_check]
+    tasks = cases(world.relay, "check", check=True)
     assert_as_expected(tasks, done.results())
     journal = (done.directory / "system.log").read_text(encoding="utf-8")
     assert journal.count("journal: MESSAGE=") >= len(tasks)
@@ -311,4 +311,7 @@ def test_a_run_by_ansible_runner(world: World, main_runs: dict[str, Future[Run]]
     lines = [line["text"] for line in results["short form, read"]["jobs"][0]["logs"]]
     assert "JOB_MODEL mistral" in lines
     assert "JOB_PASSWORD ********" in lines
-    assert own["invocation"]["module_args"]["job_definition"]["ops"][0]["args"]["env"]["DB_PASSWORD"] == "********"
+    dumped = [json.loads(line) for line in (done.directory / "results.jsonl").read_text(encoding="utf-8").splitlines()]
+    shown = next(result["invocation"]["module_args"] for kind, name, result in dumped if (kind, name) == ("ok", "own, posted"))
+    assert shown["wallet"] == "********"
+    assert shown["job_definition"]["ops"][0]["args"]["env"]["DB_PASSWORD"] == "********"

@@ -24,6 +24,7 @@ from .options import JOB_INFO_RULES, JOB_RULES, job_info_spec, job_spec
 from .secrets import Masker, option_secrets, register, shown_options
 
 _DEBUG = "NOSANA_DEBUG"
+_SHORTEST_FOREIGN_WORD = 12
 
 
 class MaskedModule(AnsibleModule):  # type: ignore[misc]
@@ -51,6 +52,10 @@ class MaskedModule(AnsibleModule):  # type: ignore[misc]
     def learn(self, values: Iterable[str]) -> None:
         """From now on these are masked."""
         register(self, self.masker.add(values))
+
+    def learn_foreign(self, values: Iterable[str]) -> None:
+        """The same for a definition from IPFS. Somebody else's must not be able to blank ordinary words, such as a status, in our result."""
+        self.learn(value for value in values if len(value) >= _SHORTEST_FOREIGN_WORD or not value.isalpha())
 
     def log(self, msg: Any, log_args: dict[str, Any] | None = None) -> None:
         """What goes to syslog or the journal. `log_args` are the options, which come here before anything could be registered."""
@@ -89,13 +94,13 @@ class MaskedModule(AnsibleModule):  # type: ignore[misc]
 def run_job() -> None:
     """nosana_job's main."""
     module = MaskedModule(argument_spec=job_spec(), supports_check_mode=True, **JOB_RULES)
-    _run(module, lambda: tasks.job_task(module.params, check_mode=module.check_mode, learn=module.learn))
+    _run(module, lambda: tasks.job_task(module.params, check_mode=module.check_mode, learn=module.learn_foreign))
 
 
 def run_job_info() -> None:
     """nosana_job_info's main."""
     module = MaskedModule(argument_spec=job_info_spec(), supports_check_mode=True, **JOB_INFO_RULES)
-    _run(module, lambda: tasks.job_info_task(module.params, learn=module.learn))
+    _run(module, lambda: tasks.job_info_task(module.params, learn=module.learn_foreign))
 
 
 def _run(module: MaskedModule, start: Callable[[], Coroutine[Any, Any, tasks.TaskResult]]) -> None:

@@ -106,7 +106,11 @@ def shown_options(params: Mapping[str, Any], known: Iterable[str], masker: Maske
 
 
 def register(module: Any, values: Iterable[str]) -> None:
-    """Tells Ansible too: ansible-core 2.22 wants secrets registered, older ones look at no_log_values."""
+    """Tells Ansible too: ansible-core 2.22 wants secrets registered, older ones look at no_log_values.
+
+    Not of numbers, because Ansible would hide amounts and times that contain them.
+    """
+    values = [value for value in values if not value.isdigit()]
     try:
         from ansible.module_utils.secrets import register_secret
     except ImportError:

@@ -65,8 +65,10 @@ _BEARER = re.compile(r"\b(?:Bearer|Basic|Token)\s+([A-Za-z0-9_\-.~+/]{8,}=*)")
 _USER_IN_URL = re.compile(r"\b[a-z][a-z0-9+.-]{0,20}://([^\s/?#@'\"]+)@", re.IGNORECASE)
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]{0,20}://[^\s'\"<>`]+", re.IGNORECASE)
 _WEBHOOK = re.compile(r"(?:hooks\.slack\.com/(?:services|workflows)|discord(?:app)?\.com/api/webhooks)/([^\s'\"?#]+)", re.IGNORECASE)
-_ASSIGNMENT = re.compile(
-    r"""(?:^|(?<=[\s'"({,;&|?]))-{0,2}([A-Za-z][A-Za-z0-9_.-]*)["']?(?:\s*[=:]\s*|\s+(?<=[ \t]))("[^"]*"|'[^']*'|[^\s"'&;|,)}]+)"""
+_SCHEME_WORD = r"(?:(?:Bearer|Basic|Token|Digest)\s+)?"
+_ASSIGNMENTS = (  # NAME=value, "name": "value", name: value; --name value, --name=value
+    re.compile(rf"""(?:^|(?<=[\s'"({{,;&|?]))([A-Za-z][A-Za-z0-9_.-]*)["']?\s*[=:]\s*{_SCHEME_WORD}("[^"]*"|'[^']*'|[^\s"'&;|,)}}]+)"""),
+    re.compile(rf"""(?:^|(?<=[\s'"(]))--?([A-Za-z][A-Za-z0-9_.-]*)(?:\s*=\s*|\s+)(?!-){_SCHEME_WORD}("[^"]*"|'[^']*'|[^\s"'&;|,)}}]+)"""),
 )
 _FLAG = re.compile(r"--?([A-Za-z][A-Za-z0-9_.-]*)\Z")
 _NUMBERS = re.compile(r"\[\s*(?:[0-9]{1,3}\s*,\s*){63}[0-9]{1,3}\s*\]")
@@ -75,6 +77,7 @@ _NUMBERS = re.compile(r"\[\s*(?:[0-9]{1,3}\s*,\s*){63}[0-9]{1,3}\s*\]")
 
 _NO_SECRET_FORM = re.compile(r"HASH|DIGEST|SHA|MD5|REVISION|COMMIT|CHECKSUM|CID|ADDRESS|PUBKEY|PUBLIC|MINT|PROGRAM|MARKET", re.IGNORECASE)
 _HEX_KEY = re.compile(r"(?:0x)?(?:[0-9a-f]{32}|[0-9a-f]{48}|[0-9a-f]{56,})\Z", re.IGNORECASE)
+_FEWEST_DIFFERENT = 8
 _ALNUM_RUN = re.compile(r"[A-Za-z0-9]{20,}")
 _PATH_KEY = re.compile(r"[A-Za-z0-9_-]{20,}\Z")
 
@@ -172,12 +175,10 @@ def _hits(path: Path, text: str, before: Any) -> Iterator[str]:
     yield from tokens(text)
     yield from (match[0] for match in _NUMBERS.finditer(text))
     yield from (match[1] for match in _WEBHOOK.finditer(text))
-    for match in _ASSIGNMENT.finditer(text):
-        value, between = match[2].strip("\"'"), text[match.end(1) : match.start(2)]
-        # "the token is" is prose: without = or : only a flag takes the next word.
-        assigned = "=" in between or ":" in between or match[0].startswith("-")
-        if assigned and value and is_secret_name(match[1]) and not value.startswith(("$", "%%", "<", "-")):
-            yield from [value] if not _PLAIN_VALUE.fullmatch(value) else []
+    for match in (match for pattern in _ASSIGNMENTS for match in pattern.finditer(text)):
+        value = match[2].strip("\"'")
+        if value and is_secret_name(match[1]) and not value.startswith(("$", "%%", "<")) and not _PLAIN_VALUE.fullmatch(value):
+            yield value
     flag = _FLAG.match(before) if isinstance(before, str) else None
     if flag and is_secret_name(flag[1]) and not text.startswith("-"):
         yield text
@@ -215,7 +216,7 @@ def _secret_query(query: str, *, cautious: bool) -> Iterator[tuple[str, str]]:
 def looks_random(text: str) -> bool:
     """Whether a whole value looks like a generated key. Addresses, content addresses, hashes of git and names of models do not."""
     if _HEX_KEY.match(text):
-        return True
+        return len(set(text)) >= _FEWEST_DIFFERENT
     if re.search(r"\s", text) or "." in text or not any(_mixed(run) for run in _ALNUM_RUN.findall(text)):
         return False
     if text.startswith(("Qm", "baf")) and text.isalnum():
