@@ -20,7 +20,7 @@ _WINDOW, _STRIDE = 12, 4
 
 
 def _text(length: int, alphabet: str = string.ascii_letters + string.digits) -> str:
-    return "".join(_RANDOM.choice(alphabet) for _ in range(length))
+    return "".join(_RANDOM.choice(alphabet) for _index in range(length))
 
 
 def _base64url(text: str) -> str:
@@ -32,7 +32,7 @@ def _jwt() -> str:
 
 
 def _pem() -> str:
-    lines = "\n".join(_text(64, string.ascii_letters + string.digits + "+/") for _ in range(4))
+    lines = "\n".join(_text(64, string.ascii_letters + string.digits + "+/") for _line in range(4))
     return f"-----BEGIN PRIVATE KEY-----\n{lines}\n-----END PRIVATE KEY-----"
 
 

@@ -24,13 +24,11 @@ from urllib.parse import quote
 import plants
 import pytest
 import relay as relay_module
-from ansible.release import __version__ as core_version
 from cases import QUIET_MARKET, Case, cases, definition, plant, setup
 from plants import OTHER_WALLET, PLANTS, WALLET
 
 HERE = Path(__file__).parent
 TREE = os.environ["ANSIBLE_COLLECTIONS_PATH"]
-CORE = tuple(int(part) for part in core_version.split(".")[:2])
 BIN = Path(sys.executable).parent
 
 
@@ -79,7 +77,7 @@ def world(nosana_network: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
         "definitions": {"own": definition("own")},
         "wallet_base58": str(OTHER_WALLET),
         "wallet_json": json.dumps(list(bytes(OTHER_WALLET))),
-        "wallet_list": list(bytes(OTHER_WALLET)),
+        "wallet_list": list(bytes(WALLET)),
         "wallet_path": str(outside / "other.json"),
     }
     variables.write_text(json.dumps(extra), encoding="utf-8")
@@ -211,14 +209,15 @@ def test_secrets_in_the_environment_and_a_wallet_as_a_list(world: World, tmp_pat
             fails=True,
         ),
         Case("base58", {"wallet": "{{ wallet_base58 }}", "ipfs_jwt": plant("jwt")}, "nosana_job_info"),
-        Case("list", {"wallet": "{{ wallet_list }}", "name": "none"}, "nosana_job_info"),
+        Case("list", {"wallet": "{{ wallet_list }}", "name": "carried"}, "nosana_job_info"),
     ]
     done = run(world, tmp_path / "run", tasks, "--diff", "-vvvv", **carried)
     assert done.code == 0, done.output[-3000:]
     done.assert_clean()
     results = done.results()
     assert_as_expected(tasks, results)
-    assert results["posted"]["job"]["timeout"] > 0
+    assert [job["address"] for job in results["list"]["jobs"]] == [results["posted"]["id"]]
+    assert results["list"]["jobs"][0]["timeout"] == results["posted"]["job"]["timeout"] > 0
 
 
 @pytest.mark.parametrize("scheme", ["http", "nonsense"])
