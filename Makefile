@@ -29,6 +29,12 @@ KIT := $(CACHE)/kit
 # The validator listens on every interface, so it gets a network of its own; EXPOSED=yes runs it in this machine's.
 ALONE = $(if $(EXPOSED),,python "$(CURDIR)/tools/alone.py")
 
+# The supported releases of ansible-core, each with the oldest Python that it runs on here.
+CORES := 2.19.14 2.21.5 2.22.0rc1
+PYTHON_OF_2.19.14 := 3.11
+PYTHON_OF_2.21.5 := 3.12
+PYTHON_OF_2.22.0rc1 := 3.13
+
 LOCALNET_FILES := $(shell find localnet/src localnet/program/nosana_jobs.so localnet/pyproject.toml -type f ! -name '*.pyc' 2>/dev/null)
 UNIT := tests/unit
 FUZZ := tests/fuzz
@@ -55,7 +61,7 @@ demo: $(DEMO)/.localnet build ## deploy three jobs on a local network, look at t
 		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py"
 
 .PHONY: test
-test: lint test-unit test-fuzz test-line-a test-localnet test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about ten minutes
+test: lint test-unit test-fuzz test-line-a test-localnet test-secrets test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about ten minutes
 	$(call say,All tests passed)
 
 # --- parts of the tests ----------------------------------------------------------------------------------------------
@@ -135,6 +141,20 @@ test-kit: $(DEV)/.localnet tree ## JavaScript clients of others on the local net
 		&& cp package.json node_modules/.installed; }; }
 	@cd "$(KIT)" && PATH="$(DEV)/bin:$$PATH" PYTHONPATH="$(TREE)" NOSANA_CIDS="$(DEV)/bin/python cids.py" \
 		nosana-localnet run --runner process -- npm run --silent check
+
+.PHONY: test-secrets
+test-secrets: $(DEV)/.localnet tree ## planted secrets are searched for in everything that real Ansible prints, logs and writes
+	$(call say,secrets)
+	@cd tests/secrets && PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" \
+		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
+
+.PHONY: test-secrets-cores
+test-secrets-cores: tree $(CORES:%=$(CACHE)/venv/core-%/.localnet) ## the same on every supported ansible-core
+	@cd tests/secrets && for core in $(CORES); do \
+		printf '\n== secrets with ansible-core %s\n' "$$core"; \
+		PATH="$(CACHE)/venv/core-$$core/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" \
+			"$(CACHE)/venv/core-$$core/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . . || exit 1; \
+	done
 
 .PHONY: test-sanity
 test-sanity: $(DEV)/.localnet tree ## ansible-test sanity
@@ -220,6 +240,15 @@ $(GALAXY)/.installed: tools/requirements/galaxy.txt
 $(COMPILER)/.installed: tools/requirements/compiler.txt
 	$(call venv,$(COMPILER),$<)
 	@touch $@
+
+# python3.12 where it is on the PATH and really starts (a pyenv shim may not), else pyenv's own.
+$(CORES:%=$(CACHE)/venv/core-%/.installed): $(CACHE)/venv/core-%/.installed: tools/requirements/secrets.txt tools/requirements/demo.txt
+	@printf '\n== Install ansible-core %s\n' "$*"
+	@for python in python$(PYTHON_OF_$*) "$$HOME"/.pyenv/versions/$(PYTHON_OF_$*)*/bin/python; do \
+		"$$python" -c '' 2>/dev/null || continue; \
+		rm -rf "$(@D)" && "$$python" -m venv "$(@D)" && \
+		"$(@D)/bin/python" -m pip install -q --disable-pip-version-check -r tools/requirements/secrets.txt "ansible-core==$*" && touch $@; exit; \
+	done; echo "ansible-core $* needs Python $(PYTHON_OF_$*), which was not found."; exit 1
 
 %/.localnet: %/.installed $(LOCALNET_FILES)
 	@"$*/bin/python" -m pip install -q --disable-pip-version-check --force-reinstall --no-deps ./localnet

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
@@ -25,13 +25,15 @@ from .._clients.rpc import Rpc
 from .._clients.transaction import HIGHEST_PRIORITY_FEE, PriorityFee, Sender
 from .._clients.wallet import Wallet, load_wallet
 from .._jobs.cache import Cache
-from .._jobs.definition import declare, parse, redact, secrets, short_form
+from .._jobs.definition import declare, parse, redact, short_form
 from .._jobs.info import MarketQuery, market_info, wallet_info
 from .._jobs.lookup import JobLookup, Query
 from .._jobs.markets import Wish, parse_wish
 from .._jobs.service import Declaration, JobService, Outcome, Wait, WaitFor
 
 Params = Mapping[str, Any]
+# Told the secrets of definitions that are read from IPFS, so that they are masked in logs and messages too.
+Learn = Callable[[list[str]], None]
 
 # Strategy → percentile of the recent fees (facts §12.1).
 _PERCENTILES = {"low": 25.0, "medium": 50.0, "high": 75.0}
@@ -49,25 +51,25 @@ class TaskResult:
     failure: NosanaError | None = None
 
 
-async def job_task(params: Params, *, check_mode: bool, clock: Clock | None = None) -> TaskResult:
+async def job_task(params: Params, *, check_mode: bool, clock: Clock | None = None, learn: Learn | None = None) -> TaskResult:
     """nosana_job."""
     warnings: list[str] = []
     if params["state"] == "absent" and params["id"]:
         address = _address(params["id"], "id")
-        async with _service(params, warnings, clock) as service:
+        async with _service(params, warnings, clock, learn) as service:
             outcome = await service.remove(address, dry_run=check_mode)
     elif params["state"] == "absent":
         name = _name_to_remove(params)
-        async with _service(params, warnings, clock) as service:
+        async with _service(params, warnings, clock, learn) as service:
             outcome = await service.absent(name, dry_run=check_mode, purge=params["purge"])
     else:
         declaration = _declaration(params, warnings)
-        async with _service(params, warnings, clock) as service:
+        async with _service(params, warnings, clock, learn) as service:
             outcome = await service.present(declaration, wait=_wait(params), dry_run=check_mode)
     return _result(outcome, warnings)
 
 
-async def job_info_task(params: Params, *, clock: Clock | None = None) -> TaskResult:
+async def job_info_task(params: Params, *, clock: Clock | None = None, learn: Learn | None = None) -> TaskResult:
     """nosana_job_info."""
     warnings: list[str] = []
     if params["limit"] < 1:
@@ -84,7 +86,13 @@ async def job_info_task(params: Params, *, clock: Clock | None = None) -> TaskRe
             limit=params["limit"],
         )
         lookup = JobLookup(
-            network=to.network, wallet=wallet.keypair, rpc=to.rpc, ipfs=to.ipfs(params), clock=to.clock, cache=Cache.of(os.environ)
+            network=to.network,
+            wallet=wallet.keypair,
+            rpc=to.rpc,
+            ipfs=to.ipfs(params),
+            clock=to.clock,
+            cache=Cache.of(os.environ),
+            learn=learn,
         )
         jobs, more = await lookup.find(query)
     for job in jobs:
@@ -117,13 +125,6 @@ async def wallet_info_task(params: Params, *, clock: Clock | None = None) -> Tas
     return TaskResult({"changed": False, "wallet": wallet}, warnings + more)
 
 
-def definition_secrets(params: Params) -> list[str]:
-    """The values in the declared definition that look like secrets, for masking; raises InvalidInput when it cannot be read."""
-    if params.get("job_definition") is not None:
-        return secrets(parse(params["job_definition"]))
-    return secrets({"env": params.get("env") or {}})
-
-
 @dataclass(frozen=True)
 class _Connection:
     """A network and the clients for it that every module needs."""
@@ -149,7 +150,7 @@ async def _connect(params: Params, clock: Clock | None) -> AsyncIterator[_Connec
 
 
 @asynccontextmanager
-async def _service(params: Params, warnings: list[str], clock: Clock | None) -> AsyncIterator[JobService]:
+async def _service(params: Params, warnings: list[str], clock: Clock | None, learn: Learn | None) -> AsyncIterator[JobService]:
     """The job service with all its clients."""
     priority = _priority_fee(params["priority_fee"])
     wallet = _wallet(params, warnings)
@@ -164,6 +165,7 @@ async def _service(params: Params, warnings: list[str], clock: Clock | None) -> 
             sender=Sender(to.rpc, to.clock, priority),
             clock=to.clock,
             cache=Cache.of(os.environ),
+            learn=learn,
         )
 
 

@@ -53,7 +53,14 @@ class Http:
         self.clock = clock
         self._timeout_seconds = timeout_seconds
         self._attempts = attempts
-        self._client = httpx.AsyncClient(follow_redirects=False, transport=transport)
+        try:
+            self._client = httpx.AsyncClient(follow_redirects=False, transport=transport)
+        except (ValueError, ImportError, httpx.InvalidURL):  # a proxy's URL may hold a password, so nothing of it is said
+            raise InvalidInput(
+                "A proxy of the environment cannot be used; check that HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are http:// URLs, or unset them."
+            ) from None
+        except OSError:
+            raise InvalidInput("The certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read; correct or unset it.") from None
 
     async def __aenter__(self) -> Http:
         return self

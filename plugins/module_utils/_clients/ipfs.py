@@ -154,7 +154,9 @@ class Ipfs:
         self._http = http
         self._api_url = api_url.rstrip("/")
         self._gateway_url = gateway_url.rstrip("/") + "/"
-        self._jwt = jwt
+        self._jwt = (jwt or "").strip()
+        if any(not "!" <= letter <= "~" for letter in self._jwt):
+            raise InvalidInput("ipfs_jwt holds a character that no token has, such as a space; check ipfs_jwt or NOSANA_IPFS_JWT.")
 
     async def pin_json(self, document: Any) -> str:
         """Pins the document and returns its content address, which the service has to confirm."""

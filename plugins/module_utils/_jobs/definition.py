@@ -1,4 +1,4 @@
-"""A declared job definition: read, checked, named; compared by content; its secrets found (pure)."""
+"""A declared job definition: read, checked, named; compared by content (pure)."""
 # Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -12,26 +12,21 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from .._clients.errors import InvalidDefinition, InvalidInput
 from .._clients.ipfs import encode_document
 from .._libraries import pydantic
 from .schema import TAG, JobDefinition
+from .sensitive import Path, redact, secret_places, secrets
 
-Path: TypeAlias = "tuple[str | int, ...]"
+__all__ = ["Declared", "check", "check_name", "declare", "exposes_port", "parse", "redact", "same", "secrets", "short_form"]
 
 MAX_DOCUMENT_BYTES = 256 * 1024
 MAX_NAME_CHARACTERS = 128
 MAX_DEPTH = 64
-MASK = "********"
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*\Z")
-_SECRET_NAME = re.compile(
-    r"PASS(WORD|WD|PHRASE)?\b|PASSWORD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL|(^|_)KEY$", re.IGNORECASE
-)
-_SECRET_KEYS = frozenset({"password", "SECRET_ACCESS_KEY", "ACCESS_KEY_ID", "accessToken"})
-_MAPS_OF_VALUES = frozenset({"env", "variables", "headers"})
 _SYSTEM_RESOURCES = ("memory", "cpu")
 # The last are halves of characters: they have no UTF-8, of which a job's key is derived.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -116,7 +111,7 @@ def declare(document: dict[str, Any], name: str | None) -> Declared:
         document["meta"] = meta | {"name": name}
     check(document)
     _check_sense(document)
-    public = [path for path, _value in _secret_leaves(document)]
+    public = secret_places(document)
     if public and "logistics" not in document:
         places = ", ".join(_at(path) for path in public[:5])
         warnings.append(f"The definition is public on IPFS and seems to hold secrets at {places}.")
@@ -171,35 +166,6 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     return bool(one == other)
-
-
-def redact(document: Any) -> Any:
-    """The definition with values that look like secrets masked."""
-    redacted = copy.deepcopy(document)
-    for path, _value in _secret_leaves(document):
-        target = redacted
-        for part in path[:-1]:
-            target = target[part]
-        target[path[-1]] = MASK
-    return redacted
-
-
-def secrets(document: Any) -> list[str]:
-    """The values that look like secrets."""
-    return [value for _path, value in _secret_leaves(document)]
-
-
-def _secret_leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            in_map = bool(path) and path[-1] in _MAPS_OF_VALUES
-            if isinstance(item, str) and item and (key in _SECRET_KEYS or (in_map and _SECRET_NAME.search(str(key)))):
-                yield (*path, key), item
-            else:
-                yield from _secret_leaves(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _secret_leaves(item, (*path, index))
 
 
 def _check_sense(document: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .._clients import program as jobs_program
 from .cache import DefinitionFacts, facts_of_definition
 from .observe import ObservedJob, Observer
-from .reader import Reader
+from .reader import Learn, Reader
 from .verdict import MAX_LOG_CHARACTERS, read_log
 
 if TYPE_CHECKING:
@@ -62,17 +62,30 @@ class _Found:
 class JobLookup:
     """Reads jobs of one wallet on one network."""
 
-    def __init__(self, *, network: Network, wallet: solders.keypair.Keypair, rpc: Rpc, ipfs: Ipfs, clock: Clock, cache: Cache) -> None:
+    def __init__(
+        self,
+        *,
+        network: Network,
+        wallet: solders.keypair.Keypair,
+        rpc: Rpc,
+        ipfs: Ipfs,
+        clock: Clock,
+        cache: Cache,
+        learn: Learn | None = None,
+    ) -> None:
+        """`learn` is told the secrets in definitions that are read."""
         self._observer = Observer(rpc, ipfs, network, wallet, clock, cache)
-        self._reader = Reader(ipfs, network)
+        self._reader = Reader(ipfs, network, learn)
 
     async def find(self, query: Query) -> tuple[list[dict[str, Any]], list[str]]:
         """The jobs that match, as plain values, and warnings. No match is an empty list, never an error."""
         jobs, now, warnings = await self._jobs(query)
         jobs = [job for job in jobs if query.market in (None, job.account.market) and query.address in (None, job.address)]
         found = _Found(warnings=warnings)
-        # A job that is over has no services any more, so a few facts are all that is wanted of its definition.
-        facts = {} if "definition" in query.include else await self._definitions(jobs[: query.limit])
+        # A job that is over has no services any more, so a few facts are all that is wanted of its definition; unless what it printed is
+        # shown too, in which the definition's secrets have to be masked.
+        whole = {"definition", "result", "logs"} & set(query.include)
+        facts = {} if whole else await self._definitions(jobs[: query.limit])
         for start in range(0, len(jobs), _AT_ONCE):
             part = jobs[start : start + _AT_ONCE]
             entries = await asyncio.gather(*(self._entry(job, facts, query, now) for job in part))

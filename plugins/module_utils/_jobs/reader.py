@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .._clients.errors import NosanaError
 from .cache import DefinitionFacts, facts_of_definition
+from .definition import secrets
 from .plan import Current
 from .report import describe
 from .verdict import Verdict, judge
@@ -19,11 +21,15 @@ if TYPE_CHECKING:
     from .._clients.networks import Network
     from .observe import ObservedJob
 
+Learn = Callable[[list[str]], None]
+
 
 class Reader:
     """Reads each document once in a run."""
 
-    def __init__(self, ipfs: Ipfs, network: Network) -> None:
+    def __init__(self, ipfs: Ipfs, network: Network, learn: Learn | None = None) -> None:
+        """`learn` is told the secrets in definitions that are read."""
+        self._learn = learn
         self._ipfs = ipfs
         self._network = network
         self._documents: dict[str, Any] = {}
@@ -59,6 +65,8 @@ class Reader:
 
     async def definition(self, job: ObservedJob) -> dict[str, Any]:
         document = await self._read(job.definition_cid)
+        if self._learn is not None:
+            self._learn(secrets(document))
         return document if isinstance(document, dict) else {}
 
     async def definition_if_readable(self, job: ObservedJob) -> dict[str, Any] | None:

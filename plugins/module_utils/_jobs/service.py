@@ -33,7 +33,7 @@ from .markets import Wish, choose, fits, standings
 from .money import BUDGETED_FEE_FRACTION, TRANSACTION_FEE_BUDGET_LAMPORTS, Need, check_funds, nos
 from .observe import Observation, ObservedJob, Observer
 from .plan import Current, Desired, Extend, OnChange, Plan, Post, Remove, Rerun, plan_absent, plan_present
-from .reader import Reader
+from .reader import Learn, Reader
 from .report import Cost, cost, predict, result_url
 from .verdict import Verdict, log_tail
 from .wait import Progress, wait_until
@@ -118,7 +118,9 @@ class JobService:
         sender: Sender,
         clock: Clock,
         cache: Cache | None = None,
+        learn: Learn | None = None,
     ) -> None:
+        """`learn` is told the secrets in definitions that are read, so that whoever prints can mask them."""
         self._network = network
         self._owner = str(wallet.pubkey())
         self._rpc = rpc
@@ -127,7 +129,7 @@ class JobService:
         self._clock = clock
         self._observer = Observer(rpc, ipfs, network, wallet, clock, cache or Cache.none())
         self._applier = Applier(rpc, ipfs, sender, network, wallet, clock)
-        self._reader = Reader(ipfs, network)
+        self._reader = Reader(ipfs, network, learn)
 
     # --- nosana_job ---------------------------------------------------------------------------------------------------
 

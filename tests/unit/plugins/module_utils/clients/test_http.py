@@ -12,7 +12,7 @@ from email.utils import formatdate
 import httpx
 import pytest
 
-from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import NosanaError, UnexpectedAnswer, Unreachable
+from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import InvalidInput, NosanaError, UnexpectedAnswer, Unreachable
 from ansible_collections.nosana.compute.plugins.module_utils._clients.http import Http, Response, redact_url, retry_after_seconds
 
 SECRETS = ("planted-user", "planted-password", "planted-query-key", "planted-path-token-of-some-length", "planted-bearer")
@@ -142,3 +142,18 @@ def test_an_address_that_is_none_is_an_error_of_ours(url: str) -> None:
 def test_redaction_shows_host_and_port_only() -> None:
     assert redact_url(URL) == "rpc.example:8443"
     assert redact_url("http://127.0.0.1:1") == "127.0.0.1:1"
+
+
+@pytest.mark.parametrize("proxy", ["nonsense://me:planted-password@proxy.example:1", "socks5://me:planted-password@h"])
+def test_a_proxy_that_cannot_be_used_is_said_without_its_password(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(InvalidInput, match="HTTPS_PROXY") as caught:
+        Http(FakeClock())
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "planted" not in shown
+
+
+def test_certificates_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/at/all.pem")
+    with pytest.raises(InvalidInput, match="SSL_CERT_FILE"):
+        Http(FakeClock())

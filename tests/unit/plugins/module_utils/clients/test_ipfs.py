@@ -106,6 +106,20 @@ def ask(
     return asyncio.run(run()), requests
 
 
+@pytest.mark.parametrize("jwt", ["planted token", "planted-tökén", "planted\r\nX-Header: 1", "planted\x00"])
+def test_a_token_that_cannot_stand_in_a_header_is_not_quoted(jwt: str) -> None:
+    with pytest.raises(InvalidInput, match="NOSANA_IPFS_JWT") as caught:
+        ask(lambda ipfs: ipfs.pin_json(DOCUMENT), httpx.Response(200), jwt=jwt)
+    assert "planted" not in str(caught.value)
+
+
+def test_a_token_from_a_file_may_end_with_a_new_line() -> None:
+    _answer, requests = ask(
+        lambda ipfs: ipfs.pin_json(DOCUMENT), httpx.Response(200, json={"IpfsHash": cid_of(encode_document(DOCUMENT))}), jwt=f"{JWT}\n"
+    )
+    assert requests[0].headers["authorization"] == f"Bearer {JWT}"
+
+
 def test_pinned_is_exactly_what_was_encoded() -> None:
     content = encode_document(DOCUMENT)
     cid, requests = ask(lambda ipfs: ipfs.pin_json(DOCUMENT), httpx.Response(200, json={"IpfsHash": cid_of(content)}))
