@@ -70,33 +70,37 @@ JUDGED: tuple[Any, ...] = (False, 2, False, True, (None,) * 4, (False, False), N
 TIMES = st.none() | st.integers(-(2**63), 2**63 - 1) | st.integers(0, 10_000)
 
 
+def is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def proven(result: Any, service: bool) -> bool:
     """Written again, as plainly as can be: whether anybody may say that every op succeeded."""
-    if type(result) is not dict:
+    if not isinstance(result, dict):
         return False
     if "opStates" not in result:
         ops = result.get("results")
-        if type(ops) is not dict or ops == {}:
+        if not isinstance(ops, dict) or ops == {}:
             return False
         for entry in ops.values():
-            if type(entry) is not list or len(entry) != 2 or entry[0] != "success":
+            if not isinstance(entry, list) or len(entry) != 2 or entry[0] != "success":
                 return False
-            for step in entry[1] if type(entry[1]) is list else []:
-                if type(step) is dict and type(step.get("status")) is int and step["status"] != 0:
+            for step in entry[1] if isinstance(entry[1], list) else []:
+                if isinstance(step, dict) and is_whole(step.get("status")) and step["status"] != 0:
                     return False
         return True
-    if result.get("status") != "success" or type(result["opStates"]) is not list or result["opStates"] == []:
+    if result.get("status") != "success" or not isinstance(result["opStates"], list) or result["opStates"] == []:
         return False
     for entry in result["opStates"]:
-        if type(entry) is not dict or entry.get("status") != "success":
+        if not isinstance(entry, dict) or entry.get("status") != "success":
             return False
         diagnostics = entry.get("diagnostics")
-        reason = diagnostics.get("reason") if type(diagnostics) is dict else None
-        reason = reason if type(reason) is dict else {}
+        reason = diagnostics.get("reason") if isinstance(diagnostics, dict) else None
+        reason = reason if isinstance(reason, dict) else {}
         if reason.get("jobStopped") is True or reason.get("hostShutDown") is True:
             return False
         ran_to_its_timeout = service and reason.get("jobExpired") is True
-        if not ran_to_its_timeout and (type(entry.get("exitCode")) is not int or entry["exitCode"] != 0):
+        if not ran_to_its_timeout and (not is_whole(entry.get("exitCode")) or entry["exitCode"] != 0):
             return False
         if reason.get("jobExpired") is True and not service:
             return False
@@ -154,7 +158,7 @@ def test_a_verdict(
     for text in (verdict.op, *(text for told in verdict.ops for text in (told["op"], told["status"]))):
         assert text is None or (len(text) <= 100 and not UNPRINTABLE.search(text))
     for code in (verdict.exit_code, *(told["exit_code"] for told in verdict.ops)):
-        assert code is None or type(code) is int
+        assert code is None or is_whole(code)
     if verdict.status == "completed":
         assert state == 2
         assert has_result
@@ -192,7 +196,7 @@ def test_logs(result: Any, lines: int, characters: int) -> None:
 @example(False)
 def test_nothing_but_zero_is_success(code: Any) -> None:
     verdict = judge(job_state=2, has_run=False, has_result=True, result=flow("success", op("a", "success", code)), exposes_port=False)
-    assert (verdict.status == "completed") is (type(code) is int and code == 0)
+    assert (verdict.status == "completed") is (is_whole(code) and code == 0)
 
 
 @pytest.mark.parametrize(
