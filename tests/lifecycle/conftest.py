@@ -28,6 +28,14 @@ HOSTS = 64  # the first of them takes part in the recorded conversation
 PROGRAMS = {genesis.JOBS_PROGRAM: "nosana_jobs", genesis.DEVNET_JOBS_PROGRAM: "nosana_jobs", genesis.REWARDS_PROGRAM: "nosana_rewards"}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the suite learns is not left in anybody's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NOSANA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def network() -> Iterator[ThreadNetwork]:
     """The local network, without hosts of its own."""

@@ -22,9 +22,9 @@ SUCCESS = {
     "status": "success",
     "startTime": 1,
     "endTime": 2,
-    "opStates": [{"operationId": "job", "status": "success", "exitCode": 0, "logs": [{"type": "stdout", "log": "done\n"}]}],
+    "opStates": [{"operationId": "run", "status": "success", "exitCode": 0, "logs": [{"type": "stdout", "log": "done\n"}]}],
 }
-FAILURE = {"status": "success", "opStates": [{"operationId": "job", "status": "failed", "exitCode": 3, "logs": []}]}
+FAILURE = {"status": "success", "opStates": [{"operationId": "run", "status": "failed", "exitCode": 3, "logs": []}]}
 
 
 def only(poster: Poster) -> dict[str, Any]:
@@ -226,7 +226,7 @@ def test_finished_while_it_is_waited_for(stage: Stage) -> None:
 
     again = poster.job(wait_for="completed")
     assert (again.values["changed"], again.values["status"]) == (False, "completed")
-    assert only(poster)["logs"] == [{"op": "job", "type": "stdout", "text": "done"}]
+    assert only(poster)["logs"] == [{"op": "run", "type": "stdout", "text": "done"}]
     assert not poster.job(state="absent").values["changed"]
 
 
@@ -305,7 +305,9 @@ def test_cleaned_when_the_market_keeps_it_no_longer(stage: Stage) -> None:
     assert poster.money - held == Money(JOB_RENT, 0)
     assert poster.info(name="job") == []
     assert not poster.job(state="absent").values["changed"]
-    assert poster.post() != job
+    again = poster.job()
+    assert (again.values["changed"], again.values["id"], again.values["job"]["chain_state"]) == (False, str(job), "closed")
+    assert poster.post(rerun="finished") != job
 
 
 def cleaned(stage: Stage, host: Host, job: Pubkey) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .base58 import b58decode
 from .errors import Refused, UnexpectedAnswer, Unreachable
-from .program import TOKEN_PROGRAM, program_error
+from .program import TOKEN_PROGRAM, program_error, said
 
 if TYPE_CHECKING:
     from .http import Http
@@ -30,6 +30,7 @@ _PREFLIGHT_FAILURE = -32002
 _BEHIND = -32016
 _BEHIND_SECONDS, _BEHIND_SLEEP_SECONDS = 15.0, 0.5
 _TRANSFER, _TRANSFER_CHECKED = 3, 12
+_MOST_LOG_LINES, _MOST_LOG_CHARACTERS = 200, 1000
 
 
 @dataclass(frozen=True)
@@ -312,10 +313,12 @@ class Rpc:
             raise UnexpectedAnswer(f"The {LABEL} answered {method} with something that is no JSON-RPC answer (HTTP {response.status}).")
         if isinstance(answer.get("error"), dict):
             error = answer["error"]
+            code = error.get("code")
+            known = isinstance(code, int) and abs(code) < 2**31
             raise Refused(
-                f"The {LABEL} refuses {method}: {str(error.get('message'))[:300]} ({error.get('code')}).",
-                rpc_code=error.get("code"),
-                data=error.get("data"),
+                f"The {LABEL} refuses {method}: {said(error.get('message'))} ({code if known else said(code)}).",
+                rpc_code=code if known else None,
+                data=_preflight(error.get("data")),
             )
         if response.status != 200 or "result" not in answer:
             raise UnexpectedAnswer(
@@ -323,8 +326,15 @@ class Rpc:
             )
         try:
             return read(answer["result"])
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError, binascii.Error):
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError, binascii.Error):
             raise UnexpectedAnswer(f"The {LABEL} answered {method} in a shape that cannot be read.") from None
+
+
+def _preflight(data: Any) -> dict[str, Any] | None:
+    """What is used of an error's data: the cause of a failed preflight and its log lines."""
+    if not isinstance(data, dict) or "err" not in data:
+        return None
+    return {"err": data["err"], "logs": [line[:_MOST_LOG_CHARACTERS] for line in _lines(data.get("logs"))[-_MOST_LOG_LINES:]]}
 
 
 def _account(entry: Any) -> Account:

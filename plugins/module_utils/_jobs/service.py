@@ -368,18 +368,18 @@ class JobService:
                 cost_base_units=total,
                 max_cost_base_units=declaration.max_cost_base_units,
             )
-        out_of_money = isinstance(asked.error, InsufficientFunds)
-        check_funds(
-            Need(
-                deposit + (budgeted if fee is not None or out_of_money else 0),
-                self._rent(action, seen),
-                asked.quote.fee_lamports if asked.quote else TRANSACTION_FEE_BUDGET_LAMPORTS,
-            ),
-            nos_base_units=(seen.nos_base_units or 0) + sum(self._refund_now(a.job, seen) for a in plan.actions if isinstance(a, Remove)),
-            lamports=seen.lamports,
-            wallet=self._owner,
-            what="extend the job" if isinstance(action, Extend) else "post the job",
-        )
+        wallet_nos = (seen.nos_base_units or 0) + sum(self._refund_now(each.job, seen) for each in plan.actions if isinstance(each, Remove))
+        lamports = asked.quote.fee_lamports if asked.quote else TRANSACTION_FEE_BUDGET_LAMPORTS
+        # What simulation finds too little although the deposit is there is short of the network fee.
+        fees = [fee or 0, *([budgeted] if isinstance(asked.error, InsufficientFunds) else [])]
+        for network_fee in fees:
+            check_funds(
+                Need(deposit + network_fee, self._rent(action, seen), lamports),
+                nos_base_units=wallet_nos,
+                lamports=seen.lamports,
+                wallet=self._owner,
+                what="extend the job" if isinstance(action, Extend) else "post the job",
+            )
         if asked.error is not None:
             raise asked.error
         return fee
