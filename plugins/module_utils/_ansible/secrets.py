@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus
 from .._clients.base58 import b58encode
 from .._clients.errors import NosanaError
 from .._clients.wallet import load_wallet
-from .._jobs.sensitive import MASK, SHORTEST_VALUE, redact, secrets, tokens, url_secrets
+from .._jobs.sensitive import MASK, MOST_SECRETS, SHORTEST_VALUE, redact, secrets, tokens, url_secrets
 
 # Of a long secret its beginning is enough to know it by, because servers and we cut long texts off.
 _BEGINNING = 12
@@ -55,7 +55,10 @@ class Masker:
                 spans.append((at, end))
                 at = text.find(anchor, end)
         masked = _cover(text, spans)
-        for token in sorted(set(tokens(masked)), key=len, reverse=True):
+        found = set(tokens(masked))
+        if len(found) > MOST_SECRETS:
+            return MASK
+        for token in sorted(found, key=len, reverse=True):
             masked = masked.replace(token, MASK)
         return masked
 

@@ -18,8 +18,9 @@ Path: TypeAlias = "tuple[str | int, ...]"
 MASK = "********"
 # A shorter value would blank ordinary words and numbers wherever they stand, so it is masked in its own place only.
 SHORTEST_VALUE = 6
-# A definition from IPFS may be nested as deeply as its author likes.
+# A definition from IPFS may be nested as deeply as its author likes, and hold as many secrets.
 _DEEPEST = 64
+MOST_SECRETS = 1000
 
 # --- names -----------------------------------------------------------------------------------------------------------
 
@@ -153,9 +154,11 @@ def _scan(value: Any, path: Path, found: list[tuple[Path, str]], *, named: bool 
         found.append((path, str(value)))
         return MASK
     text = str(value)
-    hits = [text] if named and text and not _MARKER.match(text) else list(_hits(path, text, before))
-    for hit in sorted(set(hits), key=len, reverse=True):
-        found.append((path, hit))
+    hits = {text} if named and text and not _MARKER.match(text) else set(_hits(path, text, before))
+    found += [(path, hit) for hit in hits]
+    if len(hits) > MOST_SECRETS:
+        return MASK
+    for hit in sorted(hits, key=len, reverse=True):
         text = text.replace(hit, MASK)
     return text
 
@@ -236,7 +239,8 @@ def _by_value(document: Any, found: list[tuple[Path, str]]) -> list[str]:
     """A password that is also the image's or the job's name hides nothing, and masking it would blank what the result is about."""
     public = " ".join(_public(document))
     texts = {line for _path, text in found for line in (text, *_long_lines(text))}
-    return sorted(text for text in texts if len(text) >= SHORTEST_VALUE and text not in public)
+    wanted = sorted(text for text in texts if len(text) >= SHORTEST_VALUE and text not in public)
+    return wanted if len(wanted) <= MOST_SECRETS else sorted(wanted, key=len)[-MOST_SECRETS:]
 
 
 def _long_lines(text: str) -> list[str]:
