@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +35,21 @@ def test_hkdf_is_rfc_5869() -> None:
     # RFC 5869, test case 1, first 32 of the 42 bytes.
     okm = hkdf_sha256(bytes([0x0B] * 22), salt=bytes(range(13)), info=bytes(range(0xF0, 0xFA)))
     assert okm.hex() == "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf"
+
+
+DOCS = Path(__file__).parents[5] / "docs" / "identity.md"
+
+
+def test_the_documented_code_gives_the_documented_addresses() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(text.split("```python\n")[1].split("```")[0], names)
+    rows = [line.strip("|").replace(" ", "").split("|") for line in text.splitlines() if re.match(r"\|[^|]*\| [0-9]+ \|", line)]
+    assert len(rows) == 4
+    program = CASES[0]["program"]
+    assert program in text
+    for name, generation, job, run in rows:
+        identity = Identity(Keypair.from_seed(bytes(range(1, 33))), program=program, name=name)
+        for number, address, ours in ((1, job, identity.address(int(generation))), (2, run, identity.address(int(generation), "run"))):
+            documented = names["derive"](bytes(range(1, 33)), program, name, int(generation), number)
+            assert str(documented.pubkey()) == ours == address
