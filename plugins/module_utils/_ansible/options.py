@@ -25,13 +25,16 @@ def _option(env: str, **spec: Any) -> dict[str, Any]:
 
 
 def connection_spec() -> dict[str, dict[str, Any]]:
-    """Twin of the fragment connection. URLs may carry keys, so those of RPC and IPFS are kept out of every log."""
+    """Twin of the fragment connection. URLs may carry keys, so those of RPC and IPFS are kept out of every log.
+
+    The gateway's is kept out by ourselves (secrets.py): Ansible would mask it as a whole, and with it every address of a result below it.
+    """
     return {
         "network": _option("NOSANA_NETWORK", default="mainnet", choices=["mainnet", "devnet", "localnet"]),
         "wallet": _option("NOSANA_WALLET", no_log=True),
         "rpc_url": _option("NOSANA_RPC_URL", no_log=True),
         "ipfs_api_url": _option("NOSANA_IPFS_API_URL", no_log=True),
-        "ipfs_gateway_url": _option("NOSANA_IPFS_GATEWAY_URL", no_log=True),
+        "ipfs_gateway_url": _option("NOSANA_IPFS_GATEWAY_URL"),
         "ipfs_jwt": _option("NOSANA_IPFS_JWT", no_log=True),
         "api_url": _option("NOSANA_API_URL"),
         "node_domain": _option("NOSANA_NODE_DOMAIN"),

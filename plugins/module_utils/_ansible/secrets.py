@@ -22,7 +22,8 @@ _BEGINNING = 12
 _LONG = 2 * _BEGINNING
 _DEEPEST = 100
 _URLS = ("rpc_url", "ipfs_api_url", "ipfs_gateway_url", "api_url", "node_domain")
-_HIDDEN = frozenset({"wallet", "ipfs_jwt", "rpc_url", "ipfs_api_url", "ipfs_gateway_url"})
+_TOKENS = ("ipfs_jwt", "api_key")
+_HIDDEN = frozenset({"wallet", "rpc_url", "ipfs_api_url", "ipfs_gateway_url", *_TOKENS})
 # Options whose values are parts of a definition, as the definition's own keys.
 _PARTS = {"env": "env", "command": "cmd", "image": "image"}
 
@@ -76,8 +77,7 @@ class Masker:
 def option_secrets(params: Mapping[str, Any]) -> list[str]:
     """Every secret in the options of a task, whether they are valid or not."""
     found = [secret for name in _URLS if isinstance(params.get(name), str) for secret in _secrets_of_url(params[name])]
-    if isinstance(params.get("ipfs_jwt"), str):
-        found.append(params["ipfs_jwt"].strip())
+    found += [params[name].strip() for name in _TOKENS if isinstance(params.get(name), str)]
     if isinstance(params.get("wallet"), str):
         found += _wallet_secrets(params["wallet"])
     definition = _parsed(params.get("job_definition"))
