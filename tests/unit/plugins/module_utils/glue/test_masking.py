@@ -12,7 +12,7 @@ from urllib.parse import quote_plus
 import pytest
 from solders.keypair import Keypair
 
-from ansible_collections.nosana.compute.plugins.module_utils._ansible.options import job_spec
+from ansible_collections.nosana.compute.plugins.module_utils._ansible.options import job_spec, wallet_info_spec
 from ansible_collections.nosana.compute.plugins.module_utils._ansible.secrets import Masker, option_secrets, shown_options
 
 SECRET = "pl\"an't ed\\/+&=%ö-1234567890"
@@ -114,6 +114,6 @@ def test_the_options_that_are_shown() -> None:
     assert broken == {"job_definition": "********", "env": "********"}
 
 
-@pytest.mark.parametrize("option", [name for name, spec in job_spec().items() if spec.get("no_log")])
+@pytest.mark.parametrize("option", [name for spec in (job_spec(), wallet_info_spec()) for name, more in spec.items() if more.get("no_log")])
 def test_what_ansible_keeps_out_of_logs_we_hide_too(option: str) -> None:
-    assert shown_options({option: "anything"}, job_spec(), masker())[option] == "********"
+    assert shown_options({option: "anything"}, [option], masker())[option] == "********"
