@@ -315,7 +315,7 @@ def _data(data: bytes) -> str:
 
 
 def _of_any_token_program(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Two token programs are in use, which do the same: one says what it does and takes thousands of units, the other is silent."""
+    """A node's token program and LiteSVM's do the same; the first says what it does and takes thousands of units, the second is silent."""
     name = "logMessages" if "logMessages" in value else "logs"
     lines = value.get(name)
     if not isinstance(lines, list):
