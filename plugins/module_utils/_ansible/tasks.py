@@ -29,11 +29,13 @@ from .._jobs.definition import declare, parse, redact, short_form
 from .._jobs.info import MarketQuery, market_info, wallet_info
 from .._jobs.lookup import JobLookup, Query
 from .._jobs.markets import Wish, parse_wish
-from .._jobs.service import Declaration, JobService, Outcome, Wait, WaitFor
+from .._jobs.service import MOST_TIMEOUT_SECONDS, Declaration, JobService, Outcome, Wait, WaitFor
 
 Params = Mapping[str, Any]
 # Told the secrets of definitions that are read from IPFS, so that they are masked in logs and messages too.
 Learn = Callable[[list[str]], None]
+
+_LONGEST_SLEEP_SECONDS = 3600
 
 # Strategy → percentile of the recent fees (facts §12.1).
 _PERCENTILES = {"low": 25.0, "medium": 50.0, "high": 75.0}
@@ -60,6 +62,8 @@ class TaskResult:
 async def job_task(params: Params, *, check_mode: bool, clock: Clock | None = None, learn: Learn | None = None) -> TaskResult:
     """nosana_job."""
     warnings: list[str] = []
+    if params["id"] and (params["state"] != "absent" or params["purge"]):
+        raise InvalidInput("id names a job to remove, so it goes with state=absent, and without purge, which goes by name.")
     if params["state"] == "absent" and params["id"]:
         address = _address(params["id"], "id")
         async with _service(params, warnings, clock, learn) as service:
@@ -210,8 +214,8 @@ def _declaration(params: Params, warnings: list[str]) -> Declaration:
     warnings += declared.warnings
     if not params["market"]:
         raise InvalidInput("market is missing: name the market to post in by slug or address, or set NOSANA_MARKET.")
-    if params["timeout"] is not None and params["timeout"] <= 0:
-        raise InvalidInput(f"timeout is {params['timeout']}, and must be a number of seconds above 0.")
+    if params["timeout"] is not None and not 0 < params["timeout"] <= MOST_TIMEOUT_SECONDS:
+        raise InvalidInput(f"timeout is {params['timeout']}, and must be a number of seconds from 1 to {MOST_TIMEOUT_SECONDS}.")
     return Declaration(
         declared.name,
         declared.document,
@@ -281,8 +285,10 @@ def _name_to_remove(params: Params) -> str:
 
 
 def _wait(params: Params) -> Wait:
-    if params["wait_timeout"] < 0 or params["wait_sleep"] <= 0:
-        raise InvalidInput("wait_timeout must be at least 0 and wait_sleep above 0, both in seconds.")
+    if params["wait_timeout"] < 0 or not 0 < params["wait_sleep"] <= _LONGEST_SLEEP_SECONDS:
+        raise InvalidInput(
+            f"wait_timeout must be at least 0, and wait_sleep above 0 and at most {_LONGEST_SLEEP_SECONDS}, both in seconds."
+        )
     goal: WaitFor = "completed" if params["wait_for_completion"] else params["wait_for"] or "posted"
     return Wait(goal, params["wait_timeout"], params["wait_sleep"])
 

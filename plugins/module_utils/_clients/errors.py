@@ -68,6 +68,10 @@ class Refused(NosanaError):
     code = "refused"
 
 
+class SearchRefused(Refused):
+    """The RPC node does not search through accounts (getProgramAccounts), as many public ones do not."""
+
+
 class UnexpectedAnswer(NosanaError):
     """A server answered something that cannot be true or cannot be read: wrong shape, too large, wrong hash."""
 

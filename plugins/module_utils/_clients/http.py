@@ -93,8 +93,11 @@ class Http:
         max_bytes: int = _MAX_BYTES,
         attempts: int | None = None,
         timeout_seconds: float | None = None,
+        body: bool = True,
     ) -> Response:
         """One request, tried again after connection errors, 429 and 5xx. In errors `label` says what the server is, `advice` where it is set.
+
+        Without `body` the answer ends with its headers, which is all that a stream without end can be asked for.
 
         Raises Unreachable after the last try, UnexpectedAnswer when the body is larger than `max_bytes`. 4xx are returned.
         """
@@ -107,7 +110,7 @@ class Http:
             wait: float | None = None
             begun = self.clock.monotonic()
             try:
-                response = await self._once(method, url, label, content, dict(headers or {}), max_bytes, timeout)
+                response = await self._once(method, url, label, content, dict(headers or {}), max_bytes if body else None, timeout)
             except (httpx.HTTPError, TimeoutError) as error:
                 cause = _describe(error)
             else:
@@ -126,13 +129,22 @@ class Http:
         )
 
     async def _once(
-        self, method: str, url: str, label: str, content: bytes | None, headers: dict[str, str], max_bytes: int, timeout_seconds: float
+        self,
+        method: str,
+        url: str,
+        label: str,
+        content: bytes | None,
+        headers: dict[str, str],
+        max_bytes: int | None,
+        timeout_seconds: float,
     ) -> Response:
         url, headers = _to_loopback(url, headers)
         # The library's own time-out starts anew with every byte, so a server that drips them would never come to its end.
         async with asyncio.timeout(timeout_seconds):
             async with self._client.stream(method, url, content=content, headers=headers, timeout=timeout_seconds) as response:
                 body = bytearray()
+                if max_bytes is None:
+                    return Response(response.status_code, response.headers, b"", label)
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > max_bytes:

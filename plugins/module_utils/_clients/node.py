@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _LITERAL = re.compile(r"^%%(ops|globals).[^%]+%%$")
 _READY_TIMEOUT_SECONDS = 5.0
-_READY_MAX_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -77,9 +76,7 @@ class NodeApi:
     async def ready(self, url: str) -> bool:
         """Whether the service itself answers; the proxy's 404 and 5xx for a service that is not up do not count."""
         try:
-            response = await self._http.request(
-                "GET", url, label="service", attempts=1, timeout_seconds=_READY_TIMEOUT_SECONDS, max_bytes=_READY_MAX_BYTES
-            )
+            response = await self._http.request("GET", url, label="service", attempts=1, timeout_seconds=_READY_TIMEOUT_SECONDS, body=False)
         except NosanaError:
             return False
         return response.status < 500 and response.status != 404

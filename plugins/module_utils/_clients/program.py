@@ -137,6 +137,11 @@ class Market:
     queue_type: int
     queue: tuple[str, ...]
 
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether what is listed here is ever queued: the program queues nothing in a market whose job type it does not know (facts §2.3)."""
+        return self.job_type != JOB_TYPE_UNKNOWN
+
     def queues_job(self, address: str) -> bool:
         """Whether that job waits in this market."""
         return self.queue_type == QUEUE_OF_JOBS and address in self.queue
@@ -197,10 +202,23 @@ def decode_market(data: bytes) -> Market:
 
 
 def job_filters(
-    *, project: str | None = None, payer: str | None = None, state: int | None = None, market: str | None = None, node: str | None = None
+    *,
+    ipfs_job: bytes | None = None,
+    project: str | None = None,
+    payer: str | None = None,
+    state: int | None = None,
+    market: str | None = None,
+    node: str | None = None,
 ) -> list[dict[str, Any]]:
     """getProgramAccounts filters for job accounts."""
-    wanted = [(0, b58encode(_JOB)), (72, market), (104, node), (136, payer), (176, project)]
+    wanted = [
+        (0, b58encode(_JOB)),
+        (8, None if ipfs_job is None else b58encode(ipfs_job)),
+        (72, market),
+        (104, node),
+        (136, payer),
+        (176, project),
+    ]
     wanted.append((208, None if state is None else b58encode(bytes([state]))))
     return [_memcmp(offset, value) for offset, value in wanted if value is not None]
 

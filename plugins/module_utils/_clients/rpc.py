@@ -10,12 +10,13 @@ import asyncio
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from .base58 import b58decode
-from .errors import NosanaError, Refused, UnexpectedAnswer, Unreachable
+from .errors import NosanaError, Refused, SearchRefused, UnexpectedAnswer, Unreachable
 from .http import redact_url
 from .program import TOKEN_PROGRAM, program_error, said
 from .servers import Servers
@@ -31,6 +32,11 @@ _KEYS_PER_REQUEST = 100
 _MAX_BYTES = 64 * 1024 * 1024
 _PREFLIGHT_FAILURE = -32002
 _BEHIND = -32016
+# Method not found; excluded from the node's indexes. Providers also say it in words.
+_NO_SUCH_SEARCH = (-32601, -32010)
+_SEARCH_REFUSED = re.compile(
+    r"disabled|excluded|forbidden|(not|n't|un) ?-?(available|supported|allowed|enabled|permitted)|upgrade|paid plan", re.IGNORECASE
+)
 _BEHIND_SECONDS, _BEHIND_SLEEP_SECONDS = 15.0, 0.5
 _TRANSFER, _TRANSFER_CHECKED = 3, 12
 _MOST_LOG_LINES, _MOST_LOG_CHARACTERS = 200, 1000
@@ -68,6 +74,14 @@ class Snapshot:
 
     slot: int
     accounts: Mapping[str, Account]
+
+
+class HistoryEntry(NamedTuple):
+    """A transaction that named an address: whether it succeeded, and the unix time of its block where the node knows it."""
+
+    signature: str
+    succeeded: bool
+    time: int | None = None
 
 
 @dataclass(frozen=True)
@@ -170,12 +184,21 @@ class Rpc:
         return Snapshot(slot, {key: account for key, account in zip(keys, accounts, strict=True) if account is not None})
 
     async def get_program_accounts(self, program: str, *, filters: Sequence[dict[str, Any]]) -> list[tuple[str, Account]]:
-        """Address and account of all that the program owns and the filters let through; many public nodes refuse this."""
-        return await self._ask(
-            "getProgramAccounts",
-            [program, self._options(encoding="base64", filters=list(filters))],
-            lambda result: [(_text(entry["pubkey"]), _account(entry["account"])) for entry in result],
-        )
+        """Address and account of all that the program owns and the filters let through.
+
+        Many public nodes refuse this: SearchRefused. What says nothing of the kind, such as a node that is not well, stays an error.
+        """
+        try:
+            return await self._ask(
+                "getProgramAccounts",
+                [program, self._options(encoding="base64", filters=list(filters))],
+                lambda result: [(_key(entry["pubkey"]), _account(entry["account"])) for entry in result],
+            )
+        except Refused as error:
+            code, status = error.details.get("rpc_code"), error.details.get("status")
+            if code in _NO_SUCH_SEARCH or status in (403, 405, 410) or (code is not None and _SEARCH_REFUSED.search(str(error))):
+                raise SearchRefused(str(error), **error.details) from None
+            raise
 
     async def get_balance(self, key: str) -> int:
         """Lamports."""
@@ -190,10 +213,6 @@ class Rpc:
             raise UnexpectedAnswer(f"{token_account} should be a token account and is something else.")
         return int.from_bytes(account.data[64:72], "little")
 
-    async def get_minimum_balance_for_rent_exemption(self, size: int) -> int:
-        """Lamports that an account of so many bytes has to hold."""
-        return await self._ask("getMinimumBalanceForRentExemption", [size], _number)
-
     async def get_genesis_hash(self) -> str:
         """Which chain this is."""
         return await self._ask("getGenesisHash", [], _text)
@@ -205,15 +224,19 @@ class Rpc:
             [self._options()],
             lambda result: (
                 _number(result["context"]["slot"]),
-                Blockhash(_text(result["value"]["blockhash"]), _number(result["value"]["lastValidBlockHeight"])),
+                Blockhash(_key(result["value"]["blockhash"]), _number(result["value"]["lastValidBlockHeight"])),
             ),
         )
         self.not_before(slot)
         return blockhash
 
-    async def get_block_height(self) -> int:
-        """The height to compare last_valid_block_height with."""
-        return await self._ask("getBlockHeight", [{"commitment": self._commitment}], _number)
+    async def get_height(self) -> tuple[int, int]:
+        """The slot, and the block height to compare last_valid_block_height with."""
+        return await self._ask(
+            "getEpochInfo",
+            [{"commitment": self._commitment}],
+            lambda result: (_number(result["absoluteSlot"]), _number(result["blockHeight"])),
+        )
 
     async def get_recent_prioritization_fees(self, keys: Sequence[str]) -> list[int]:
         """Recent priority fees in micro-lamports a compute unit, as the node has them, unsorted."""
@@ -221,24 +244,29 @@ class Rpc:
             "getRecentPrioritizationFees", [list(keys)], lambda result: [_number(entry["prioritizationFee"]) for entry in result]
         )
 
-    async def get_signatures_for_address(self, key: str, *, limit: int = 1) -> list[tuple[str, bool]]:
-        """The newest transactions that named the address, and whether each of them succeeded."""
+    async def get_signatures_for_address(self, key: str, *, limit: int = 1) -> list[HistoryEntry]:
+        """The newest transactions that named the address, failed ones included."""
         return await self._ask(
             "getSignaturesForAddress",
             [key, self._options(limit=limit)],
-            lambda result: [(_text(entry["signature"]), entry["err"] is None) for entry in result],
+            lambda result: [
+                HistoryEntry(_text(entry["signature"]), entry["err"] is None, _time(entry.get("blockTime"))) for entry in result
+            ],
         )
 
-    async def get_signature_statuses(self, signatures: Sequence[str]) -> list[SignatureStatus | None]:
-        """What became of the transactions; None where the node knows nothing."""
-        statuses = await self._ask(
+    async def get_signature_status(self, signature: str) -> tuple[int, SignatureStatus | None]:
+        """The slot that the node has reached, and what became of the transaction; None where the node knows nothing of it."""
+        slot, statuses = await self._ask(
             "getSignatureStatuses",
-            [list(signatures), {"searchTransactionHistory": True}],
-            lambda result: [None if entry is None else _status(entry) for entry in result["value"]],
+            [[signature], {"searchTransactionHistory": True}],
+            lambda result: (
+                _number(result["context"]["slot"]),
+                [None if entry is None else _status(entry) for entry in result["value"]],
+            ),
         )
-        if len(statuses) != len(signatures):
-            raise UnexpectedAnswer(f"The {LABEL} answered {len(statuses)} statuses to a question for {len(signatures)}.")
-        return statuses
+        if len(statuses) != 1:
+            raise UnexpectedAnswer(f"The {LABEL} answered {len(statuses)} statuses to a question for one.")
+        return slot, statuses[0]
 
     async def get_transaction(self, signature: str) -> Transaction | None:
         """A landed transaction; None where the node does not have it (yet, or any more)."""
@@ -383,13 +411,13 @@ def _account(entry: Any) -> Account:
     content, encoding = entry["data"]
     if encoding != "base64":
         raise ValueError(encoding)
-    return Account(_number(entry["lamports"]), _text(entry["owner"]), base64.b64decode(content, validate=True))
+    return Account(_number(entry["lamports"]), _key(entry["owner"]), base64.b64decode(content, validate=True))
 
 
 def _transaction(result: Any) -> Transaction:
     meta, message = result["meta"], result["transaction"]["message"]
     loaded = meta.get("loadedAddresses") or {}
-    keys = [_text(key) for key in [*message["accountKeys"], *loaded.get("writable", []), *loaded.get("readonly", [])]]
+    keys = [_key(key) for key in [*message["accountKeys"], *loaded.get("writable", []), *loaded.get("readonly", [])]]
     calls = [_call(index, entry, keys) for index, entry in enumerate(message["instructions"])]
     for group in meta.get("innerInstructions") or []:
         calls += [_call(_number(group["index"]), entry, keys) for entry in group["instructions"]]
@@ -402,7 +430,7 @@ def _transaction(result: Any) -> Transaction:
     return Transaction(
         slot=_number(result["slot"]),
         err=meta["err"],
-        time=None if result.get("blockTime") is None else _number(result["blockTime"]),
+        time=_time(result.get("blockTime")),
         fee_lamports=_number(meta["fee"]),
         calls=tuple(sorted(calls, key=lambda call: call.index)),
         lamports_change={key: new - old for key, old, new in zip(keys, before, after, strict=True)},
@@ -447,9 +475,20 @@ def _status(entry: Any) -> SignatureStatus:
 
 
 def _number(value: Any) -> int:
-    """Amounts, slots and heights are whole and never negative."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(value)
+    """Amounts, slots and heights are whole, never negative, and fit into 64 bits."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**64:
+        raise ValueError
+    return value
+
+
+def _time(value: Any) -> int | None:
+    return None if value is None else _number(value)
+
+
+def _key(value: Any) -> str:
+    """An address, or a hash of the same size, in base58."""
+    if not isinstance(value, str) or not 32 <= len(value) <= 44 or len(b58decode(value)) != 32:
+        raise ValueError
     return value
 
 

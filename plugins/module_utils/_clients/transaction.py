@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .._libraries import solders
-from .errors import NosanaError, OutcomeUnknown, TransactionExpired, Unreachable
+from .errors import InsufficientFunds, NosanaError, OutcomeUnknown, ProgramError, Refused, TransactionExpired
 from .program import program_error, set_compute_unit_limit, set_compute_unit_price
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from .clock import Clock
     from .rpc import Blockhash, Rpc, Transfer
+
+Answer = TypeVar("Answer")
 
 LOWEST_PRIORITY_FEE, HIGHEST_PRIORITY_FEE = 10_000, 15_000_000  # micro-lamports for each compute unit
 # Busy accounts that every fee market moves around: wrapped SOL and USDC.
@@ -32,6 +35,11 @@ _MOST_UNITS = 1_400_000
 _LAMPORTS_PER_SIGNATURE = 5_000
 _POLL_SECONDS = 0.5
 _POLLS_PER_RESEND = 4
+# Longer than any blockhash lives, for a node whose block height stands still.
+_LONGEST_WAIT_SECONDS = 180.0
+_LAST_LOOKS = 20
+# Preflight failed, signature wrong, no such method, parameters wrong (too large): such a node has passed nothing on.
+_CLEAR_CODES = (-32002, -32003, -32600, -32601, -32602)
 _LANDED = frozenset({"confirmed", "finalized"})
 
 
@@ -59,6 +67,32 @@ class Quote:
     unit_price: int
     fee_lamports: int
     transfers: tuple[Transfer, ...] | None
+
+
+class _Unreadable(Exception):
+    """A node could not be asked after something was sent."""
+
+    def __init__(self, cause: NosanaError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+async def _readable(question: Awaitable[Answer]) -> Answer:
+    try:
+        return await question
+    except NosanaError as error:
+        raise _Unreadable(error) from None
+
+
+def _is_clear(error: NosanaError) -> bool:
+    """Whether a node has looked at the transaction and refuses it, rather than being unwell itself."""
+    if isinstance(error, (ProgramError, InsufficientFunds)):
+        return True
+    if error.details.get("error") == "AlreadyProcessed":
+        return False
+    return isinstance(error, Refused) and (
+        error.details.get("rpc_code") in _CLEAR_CODES or "status" in error.details or "error" in error.details
+    )
 
 
 class Sender:
@@ -111,56 +145,86 @@ class Sender:
         units = min(_MOST_UNITS, asked.units + int(self._clock.random() * _UNITS_SPREAD))
         budget = [set_compute_unit_limit(units), set_compute_unit_price(asked.unit_price)]
         transaction = self._sign([*budget, *instructions], signers, fee_payer, recent.hash)
-        signature = str(transaction.signatures[0])
+        raw, signature = bytes(transaction), str(transaction.signatures[0])
+        await self._send_first(raw, signature, action)
         try:
-            landed = await self._see_through(bytes(transaction), signature, recent.last_valid_block_height, action)
-        except Unreachable as error:
+            landed = await self._see_through(raw, signature, recent.last_valid_block_height, action)
+        except _Unreadable as error:
             raise OutcomeUnknown(
                 f"The Solana RPC node stopped answering, so it is not known whether the transaction {signature} to {action} landed; "
                 "the next run finds out what became of it.",
-                **error.details,
+                **{**error.cause.details, "signature": signature},
             ) from None
         self._rpc.not_before(landed.slot)
         return landed
 
-    async def _see_through(self, raw: bytes, signature: str, last_valid_block_height: int, action: str) -> Landed:
-        polls = 0
-        while True:
-            if polls % _POLLS_PER_RESEND == 0:
+    async def _send_first(self, raw: bytes, signature: str, action: str) -> None:
+        """Raises when the node clearly refuses the transaction and knows nothing of it.
+
+        What it refuses may have landed by another copy of the same request, whose answer was lost; then the refusal is that copy's own work
+        ("already in use"). So the signature is asked for, and for a moment again, before a refusal is believed.
+        """
+        try:
+            await self._rpc.send_transaction(raw, action=action)
+        except NosanaError as error:
+            if not _is_clear(error):
+                return
+            for attempt in range(_POLLS_PER_RESEND):
+                if attempt:
+                    await self._clock.sleep(_POLL_SECONDS)
                 try:
-                    await self._rpc.send_transaction(raw, action=action, everywhere=polls > 0)
-                except NosanaError as error:
-                    # It may have landed by an earlier sending, whose answer was lost. Only a clear refusal of the first sending says that it
-                    # has not; later ones may come of the transaction itself, which one node behind an address knows and another does not.
-                    refused = polls == 0 and not error.retryable and error.details.get("error") != "AlreadyProcessed"
-                    if refused and not await self._is_known(signature, again=getattr(error, "name", None) == "AccountAlreadyInUse"):
-                        raise
-            polls += 1
+                    _slot, status = await self._rpc.get_signature_status(signature)
+                except NosanaError:
+                    continue
+                if status is not None:
+                    return
+            error.details["signature"] = signature
+            raise
+
+    async def _see_through(self, raw: bytes, signature: str, last_valid_block_height: int, action: str) -> Landed:
+        begun, polls = self._clock.monotonic(), 0
+        while True:
             landed = await self._look(signature, action)
             if landed is not None:
                 return landed
-            if await self._rpc.get_block_height() > last_valid_block_height:
-                return await self._last_look(signature, action)
+            slot, height = await _readable(self._rpc.get_height())
+            if height > last_valid_block_height:
+                return await self._last_look(signature, slot, action)
+            if self._clock.monotonic() - begun > _LONGEST_WAIT_SECONDS:
+                raise self._unknown(signature, action)
             await self._clock.sleep(_POLL_SECONDS)
-
-    async def _is_known(self, signature: str, *, again: bool) -> bool:
-        """Whether the refused transaction is on its way after all. An account that is in use already may be its own work: one copy of the
-        request was processed, its answer lost, and the next copy refused; so then the question is asked again for a moment.
-        """
-        for _attempt in range(_POLLS_PER_RESEND if again else 1):
-            if (await self._rpc.get_signature_statuses([signature]))[0] is not None:
-                return True
-            if again:
-                await self._clock.sleep(_POLL_SECONDS)
-        return False
+            polls += 1
+            if polls % _POLLS_PER_RESEND == 0:
+                with contextlib.suppress(NosanaError):  # what a node says to a later sending decides nothing
+                    await self._rpc.send_transaction(raw, action=action, everywhere=True)
 
     async def _look(self, signature: str, action: str) -> Landed | None:
-        status = (await self._rpc.get_signature_statuses([signature]))[0]
+        _slot, status = await _readable(self._rpc.get_signature_status(signature))
         if status is None or status.confirmation not in _LANDED:
             return None
         if status.err is not None:
             raise program_error(status.err, await self._logs(signature), action=action)
         return Landed(signature, status.slot)
+
+    async def _last_look(self, signature: str, expired_slot: int, action: str) -> Landed:
+        """It can land no more. That it did not is believed of a node that has reached the slot of which this is known."""
+        for _attempt in range(_LAST_LOOKS):
+            landed = await self._look(signature, action)
+            if landed is not None:
+                return landed
+            slot, status = await _readable(self._rpc.get_signature_status(signature))
+            if status is None and slot >= expired_slot:
+                raise TransactionExpired(
+                    f"The transaction to {action} did not land in time and never will; nothing was paid. Run it again."
+                )
+            await self._clock.sleep(_POLL_SECONDS)
+        raise self._unknown(signature, action)
+
+    def _unknown(self, signature: str, action: str) -> OutcomeUnknown:
+        return OutcomeUnknown(
+            f"The transaction {signature} to {action} is not confirmed yet and may still land; the next run finds out what became of it.",
+            signature=signature,
+        )
 
     async def _logs(self, signature: str) -> list[str]:
         """They only word the error better, so it is raised without them too."""
@@ -168,17 +232,6 @@ class Sender:
             return await self._rpc.get_transaction_logs(signature)
         except NosanaError:
             return []
-
-    async def _last_look(self, signature: str, action: str) -> Landed:
-        status = (await self._rpc.get_signature_statuses([signature]))[0]
-        if status is None:
-            raise TransactionExpired(f"The transaction to {action} did not land in time and never will; nothing was paid. Run it again.")
-        landed = await self._look(signature, action)
-        if landed is None:
-            raise OutcomeUnknown(
-                f"The transaction {signature} to {action} was seen and is not confirmed yet; the next run finds out what became of it."
-            )
-        return landed
 
     def _sign(
         self, instructions: Sequence[Instruction], signers: Sequence[Keypair], fee_payer: Keypair, blockhash: str

@@ -42,8 +42,8 @@ MOVED_ON = frozenset(
         "NotInMarketQueue",
     }
 )
-# The accounts of one closing are three keys; so many fit into the 1,232 bytes of a transaction.
-_CLEANS_PER_TRANSACTION = 16
+# A transaction has 1,232 bytes: so many accounts fit into it beside the instructions that name them.
+_KEYS_OF_CLEANING = 20
 # A blockhash is good for a minute or so; one that pinning has used up much of is asked for anew.
 _STALE_BLOCKHASH_SECONDS = 20.0
 _RECEIPT_ATTEMPTS, _RECEIPT_SLEEP_SECONDS = 10, 0.5
@@ -129,7 +129,7 @@ class Prepared:
             for transfer in self.quote.transfers
             if step.kind in ("post", "extend") and step.first <= transfer.instruction < step.end and transfer.source == own
         )
-        return max(0, paid - deposit)
+        return paid - deposit if paid >= deposit else None
 
 
 @dataclass(frozen=True)
@@ -184,9 +184,9 @@ class Applier:
                 elif isinstance(action, Remove):
                     builder.remove(action.job)
             drafts.append(builder.draft())
-        for start in range(0, len(cleaning), _CLEANS_PER_TRANSACTION):
+        for batch in _batches(cleaning):
             builder = _Builder(self._program, self._owner, [self._wallet])
-            for closing in cleaning[start : start + _CLEANS_PER_TRANSACTION]:
+            for closing in batch:
                 builder.clean(closing.job)
             drafts.append(builder.draft())
         return drafts
@@ -214,6 +214,16 @@ class Applier:
         )
         return self._receipt(draft, landed.signature, await self._landed(landed.signature))
 
+    async def landed_after_all(self, draft: Draft, signature: str) -> Receipt | None:
+        """What a transaction did whose sending was refused, if it landed by another copy of the request."""
+        try:
+            _slot, status = await self._rpc.get_signature_status(signature)
+        except NosanaError:
+            return None
+        if status is None or status.err is not None:
+            return None
+        return self._receipt(draft, signature, await self._landed(signature))
+
     async def _landed(self, signature: str) -> Transaction | None:
         for attempt in range(_RECEIPT_ATTEMPTS):
             try:
@@ -233,9 +243,12 @@ class Applier:
             unknown = f"The RPC node does not show the transaction {signature}, so what it did to the balances is not reported."
             return Receipt(tuple(Done(step.kind, step.job, signature, step.detail) for step in draft.steps), None, (unknown,))
         budget = len([call for call in transaction.calls if call.program == jobs_program.COMPUTE_BUDGET_PROGRAM])
+        moved = [_moved(transaction.transfers, own, step.first + budget, step.end + budget) for step in draft.steps]
+        # A node that does not list what programs called shows less than it did.
+        whole = sum(moved) == transaction.tokens_change.get(own, 0)
         done = tuple(
-            Done(step.kind, step.job, signature, step.detail, _moved(transaction.transfers, own, step.first + budget, step.end + budget))
-            for step in draft.steps
+            Done(step.kind, step.job, signature, step.detail, amount if whole else None)
+            for step, amount in zip(draft.steps, moved, strict=True)
         )
         change = BalanceChange(
             transaction.tokens_change.get(own, 0), transaction.lamports_change.get(self._owner, 0), transaction.fee_lamports
@@ -331,6 +344,21 @@ class _Builder:
     def clean(self, job: ObservedJob) -> None:
         cleaning = self._program.clean(job=job.address, market=job.account.market, payer=job.account.payer)
         self._step("clean", job.address, "account closed, rent returned", cleaning)
+
+
+def _batches(cleaning: Sequence[Clean]) -> Iterator[list[Clean]]:
+    """As many closings together as fit into one transaction."""
+    batch: list[Clean] = []
+    keys: set[str] = set()
+    for action in sorted(cleaning, key=lambda each: each.job.account.market):
+        more = {action.job.address, action.job.account.market, action.job.account.payer}
+        if len(keys | more) > _KEYS_OF_CLEANING:
+            yield batch
+            batch, keys = [], set()
+        batch.append(action)
+        keys |= more
+    if batch:
+        yield batch
 
 
 def _moved(transfers: Sequence[Transfer], own: str, first: int, end: int) -> int:

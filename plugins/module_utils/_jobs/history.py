@@ -20,6 +20,7 @@ REMOVED_BY = frozenset({"delist", "recover"})
 CLOSED_BY = REMOVED_BY | {"clean", "clean_admin"}
 _POSTED_BY = frozenset({"list", "assign"})
 _RESULT_BY = frozenset({"finish", "complete"})
+_OVER_BY = frozenset({"finish", "end"})
 # Anybody may name an address in a transaction of his own, so there may be more of them than are ours.
 _MOST_READ = 50
 _WORDS = {jobs_program.discriminator("global", name): name for name in jobs_program.INSTRUCTIONS}
@@ -29,10 +30,15 @@ ReadTransaction = Callable[[str], "Awaitable[Transaction | None]"]
 
 @dataclass(frozen=True)
 class Fate:
-    """`last` is the newest instruction that named the job. `job` is the account as it was at its end; None for a job that was removed."""
+    """`last` is the newest instruction that named the job. `job` is the account as it was at its end; None for a job that was removed.
+
+    run: the account of its run, where there was one; `ended`: its owner ended it.
+    """
 
     last: str
     job: jobs_program.Job | None
+    run: str | None = None
+    ended: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,10 @@ async def read_fate(read: ReadTransaction, program: str, address: str, signature
         return None
     listing = await read(signatures[-1])
     posted = next((event for event in _events(listing, program, address) if event.name in _POSTED_BY), None) if listing else None
-    return Fate(newest[0].name, _job(posted, newest)) if posted else None
+    job = _job(posted, newest) if posted else None
+    over = next((event for event in newest if event.name in _OVER_BY), None)
+    run = over.accounts["run"] if over else None
+    return Fate(newest[0].name, job, run, ended=over is not None and over.name == "end") if job else None
 
 
 async def ended_by_owner(read: ReadTransaction, program: str, address: str, signatures: Sequence[str]) -> bool:
@@ -88,11 +97,11 @@ def _events(transaction: Transaction, program: str, address: str) -> Iterator[_E
 
 
 def _job(posted: _Event, newest: Sequence[_Event]) -> jobs_program.Job | None:
-    """The account as its last transactions left it. What they do not tell is 0: the price, and when it started."""
+    """The account as its last transactions left it. What they do not tell is 0: price, start."""
     if len(posted.arguments) < 40:
         return None
     result = next((event.arguments[:32] for event in newest if event.name in _RESULT_BY), b"")
-    over = next((event for event in newest if event.name in ("finish", "end")), None)
+    over = next((event for event in newest if event.name in _OVER_BY), None)
     return jobs_program.Job(
         ipfs_job=posted.arguments[:32],
         ipfs_result=result if any(result) else None,
@@ -101,7 +110,8 @@ def _job(posted: _Event, newest: Sequence[_Event]) -> jobs_program.Job | None:
         payer=posted.accounts["payer"],
         price=0,
         project=posted.accounts["authority"],
-        state=jobs_program.JOB_DONE,
+        # What an administrator closed was never over: an orphan, or a job that still waited.
+        state=jobs_program.JOB_DONE if over else jobs_program.JOB_QUEUED,
         time_end=over.time_seconds if over else 0,
         time_start=0,
         timeout_seconds=struct.unpack_from("<q", posted.arguments, 32)[0],

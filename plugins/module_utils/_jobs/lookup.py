@@ -103,7 +103,8 @@ class JobLookup:
 
     async def _jobs(self, query: Query) -> tuple[list[ObservedJob], int, list[str]]:
         if query.name is not None:
-            seen = await self._observer.complete(await self._observer.by_name(query.name), past=False)
+            seen = await self._observer.complete(await self._observer.by_name(query.name), past="accounts")
+            seen = await self._observer.all_generations(seen)
             return list(seen.jobs), seen.now_seconds, list(seen.warnings)
         if query.address is not None:
             found, now = await self._observer.by_address(query.address)
@@ -136,6 +137,7 @@ class JobLookup:
         result = await self._reader.result(job)
         if "result" in query.include:
             entry["result"] = result
+        self._reader.forget(job)
         log = read_log(result) if "logs" in query.include else None
         if log is not None and log.left_out:
             warnings.append(f"The log of the job {job.address} is longer; its oldest {log.left_out} lines are left out.")

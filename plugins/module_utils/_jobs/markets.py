@@ -109,7 +109,7 @@ def standings(accounts: Mapping[str, jobs_program.Market]) -> dict[str, Standing
             price=account.job_price,
         )
         for address, account in accounts.items()
-        if account.job_type != jobs_program.JOB_TYPE_UNKNOWN
+        if account.takes_jobs
     }
 
 

@@ -10,13 +10,14 @@ import asyncio
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .._clients import program as jobs_program
-from .._clients.errors import HistoryUnavailable, Moved, NosanaError, Refused, UnexpectedAnswer
-from .._clients.ipfs import bytes_to_cid
+from .._clients.errors import HistoryUnavailable, Moved, NosanaError, NotFound, Refused, SearchRefused, UnexpectedAnswer, Unreachable
+from .._clients.ipfs import bytes_to_cid, cid_to_bytes
 from .._clients.rest import is_address
 from .cache import DefinitionFacts, facts_of_definition, keep_definition_facts, read_definition_facts
+from .chain import time_of
 from .history import CLOSED_BY, ended_by_owner, read_fate
 from .identity import Identity
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .cache import Cache
 
 Phase = Literal["queued", "running", "stopped", "done", "orphaned"]
+Past = Literal["strict", "lenient", "accounts"]
 
 # One getMultipleAccounts takes 100 keys; 16 generations are 32 of them, and more than a name has jobs in most lives.
 WINDOW = 16
@@ -36,6 +38,10 @@ _PARALLEL_READS = 16
 _MOST_GENERATIONS = 1_000_000
 _MOST_RUN_QUESTIONS = 8
 _MOST_SIGNATURES = 1000
+# A wallet with more active jobs of other tools learns their names in more than one run.
+_MOST_FOREIGN_READS = 250
+_SECOND_LOOK_SECONDS = 2.0
+_ACTIVE_STATES = (jobs_program.JOB_QUEUED, jobs_program.JOB_STOPPED)
 _RENT_LAMPORTS_PER_BYTE, _ACCOUNT_OVERHEAD_BYTES = 6960, 128
 
 
@@ -164,26 +170,45 @@ class Observer:
         hint = self._hint(identity)
         return await self._look(identity, max(0, hint.generations - WINDOW // 2), market, hint)
 
-    async def complete(self, seen: Observation, *, cid: str | None = None, past: bool = True) -> Observation:
+    async def complete(self, seen: Observation, *, cid: str | None = None, past: Past = "strict") -> Observation:
         """The authoritative read: active jobs of other tools under the name, the first generation that was never used, and what became of
-        the last one that was. `cid` is the declared definition's, by which a job is recognised without reading its definition. Without
-        `past`, only what still has an account counts as the last one.
+        the last one that was.
+
+        cid: the declared definition's, by which a job is recognised without reading its definition. past: "strict" before money may be
+        spent: what cannot be known is an error; "lenient" takes an unknown past for none; "accounts" looks at no past at all, and counts
+        only what still has an account.
         """
         warnings = _Warnings(list(seen.warnings))
         known = {job.address for job in seen.jobs}
-        others, generation = await asyncio.gather(
-            self._posted_by_others(seen.identity.name, cid, known, warnings), self._next_generation(seen)
+        others, finished, (generation, hint_holds) = await asyncio.gather(
+            self._posted_by_others(seen.identity.name, cid, known, warnings, strict=past != "accounts"),
+            self._finished_by_others(cid, known) if cid and past != "accounts" else _none(),
+            self._next_generation(seen, strict=past == "strict"),
         )
-        if generation and generation - 1 not in seen.window:
-            elsewhere = await self._look(seen.identity, max(0, generation - WINDOW), None, _Hint())
-            seen = replace(seen, jobs=(*seen.jobs, *(job for job in elsewhere.jobs if job.address not in known)), window=elsewhere.window)
+        if not hint_holds or (generation and generation - 1 not in seen.window):
+            seen = await self._also(seen, range(max(0, generation - WINDOW), max(WINDOW, generation)))
         known = {job.address for job in seen.jobs}
         others = [job for job in others if job.address not in known]
         seen = replace(seen, jobs=(*seen.jobs, *others), generation=generation, warnings=tuple(warnings.sentences))
-        if past:
-            seen = replace(seen, latest=None if seen.active else await self._latest(seen))
+        if past != "accounts":
+            # A finished job of another tool counts only while the name has no past of its own.
+            latest = None if seen.active else await self._latest(seen, past) if generation else finished
+            seen = replace(seen, latest=latest)
         self._remember(seen)
         return seen
+
+    async def all_generations(self, seen: Observation) -> Observation:
+        """The same with the jobs of all generations, not only those of the last sixteen."""
+        for first in range(0, seen.generation or 0, WINDOW):
+            if not set(range(first, min(first + WINDOW, seen.generation or 0))) <= set(seen.window):
+                seen = await self._also(seen, range(first, first + WINDOW))
+        return seen
+
+    async def _also(self, seen: Observation, window: range) -> Observation:
+        elsewhere = await self._look(seen.identity, window.start, None, _Hint())
+        known = {job.address for job in seen.jobs}
+        jobs = sorted((*seen.jobs, *(job for job in elsewhere.jobs if job.address not in known)), key=lambda job: job.generation or 0)
+        return replace(seen, jobs=tuple(jobs), window=elsewhere.window)
 
     async def _look(self, identity: Identity, first: int, market: str | None, hint: _Hint) -> Observation:
         window = range(first, first + WINDOW)
@@ -223,17 +248,20 @@ class Observer:
             self._remember(seen)
         return seen
 
-    async def _next_generation(self, seen: Observation) -> int:
-        """The first generation that was never used: no account and no signature in the address's history.
+    async def _next_generation(self, seen: Observation, *, strict: bool) -> tuple[int, bool]:
+        """The first generation that was never used: no account and no signature in the address's history; and whether what an earlier run
+        has learned still holds.
 
         Generations are used in order, so a doubling step and then halving finds it in few requests.
         """
         used = seen.expected - 1
         last, next_one = await asyncio.gather(self._was_used(seen, used), self._was_used(seen, used + 1))
         if last and not next_one:
-            return used + 1
+            return used + 1, True
         if not last:
-            # What an earlier run learned was of another chain, or of a fork that is no more.
+            if strict and self._network.genesis_hash is not None:
+                raise _without_history(seen.identity.name, seen.identity.address(used))
+            # A local network that was begun anew.
             used = max((job.generation for job in seen.jobs if job.generation is not None), default=-1)
         step, unused = 1, used + 1
         while await self._was_used(seen, unused):
@@ -248,7 +276,7 @@ class Observer:
                 used = middle
             else:
                 unused = middle
-        return unused
+        return unused, last
 
     async def _was_used(self, seen: Observation, generation: int) -> bool:
         if generation < 0 or any(job.generation == generation for job in seen.jobs):
@@ -259,21 +287,30 @@ class Observer:
         # A node without the old history may still hold the account; inside the window that was asked already.
         return generation not in seen.window and await self._rpc.get_account(address) is not None
 
-    async def _latest(self, seen: Observation) -> ObservedJob | None:
+    async def _latest(self, seen: Observation, past: Past) -> ObservedJob | None:
         """The newest job of the name that is over; None when there was none, or when the newest was removed."""
         by_generation = {job.generation: job for job in seen.jobs}
         for generation in reversed(range(max(0, (seen.generation or 0) - WINDOW), seen.generation or 0)):
             if generation in by_generation:
                 return by_generation[generation]
-            job, existed = await self._past(seen.identity, generation)
+            try:
+                job, existed = await self._past(seen.identity, generation)
+            except HistoryUnavailable:
+                if past == "strict":
+                    raise
+                return None
             if existed:
                 return job
         return None
 
     async def was_ended(self, job: ObservedJob) -> bool:
         """Whether a job that is over was ended by its owner. A host may say so in its result; the chain's history proves it."""
-        signatures = [sig for sig, ok in await self._rpc.get_signatures_for_address(job.address, limit=_MOST_SIGNATURES) if ok]
-        return await ended_by_owner(self._rpc.get_transaction, self._network.jobs_program, job.address, signatures)
+        return await ended_by_owner(self._rpc.get_transaction, self._network.jobs_program, job.address, await self._history(job.address))
+
+    async def _history(self, address: str) -> list[str]:
+        """Signatures of the successful transactions that named an address, newest first."""
+        found = await self._rpc.get_signatures_for_address(address, limit=_MOST_SIGNATURES)
+        return [entry.signature for entry in found if entry.succeeded]
 
     async def _past(self, identity: Identity, generation: int) -> tuple[ObservedJob | None, bool]:
         """What became of a job whose account is gone, and whether it ever existed: None when its owner removed it.
@@ -281,21 +318,22 @@ class Observer:
         A job that is over and whose account was closed afterwards (clean) is still over: it is not paid for again.
         """
         address = identity.address(generation)
-        signatures = [sig for sig, ok in await self._rpc.get_signatures_for_address(address, limit=_MOST_SIGNATURES) if ok]
+        signatures = await self._history(address)
         if not signatures:
             return None, False
         fate = await read_fate(self._rpc.get_transaction, self._network.jobs_program, address, signatures)
         if fate is None:
-            raise HistoryUnavailable(
-                f"A job {identity.name} existed at {address} and its account is gone, and the RPC node does not have the transactions that "
-                "would tell whether it was removed or is over, so nothing is posted; set rpc_url to a node with the full history, "
-                "or rerun=finished to run it anew in any case."
-            )
+            raise _without_history(identity.name, address)
         if fate.last not in CLOSED_BY:
             raise Moved(f"The job {address} appeared while it was looked for; run the task again.")
-        if fate.job is None:
+        if fate.job is None or fate.ended:
             return None, True
-        return ObservedJob(address, fate.job, generation, closed=True), True
+        begun = 0
+        if fate.run is not None:
+            # The run's account was created when the host took the job, and is named again when it was over.
+            entries = await self._rpc.get_signatures_for_address(fate.run, limit=_MOST_SIGNATURES)
+            begun = min((entry.time for entry in entries if entry.time and entry.succeeded), default=0)
+        return ObservedJob(address, replace(fate.job, time_start=begun), generation, closed=True), True
 
     # --- by address, by owner -----------------------------------------------------------------------------------------
 
@@ -337,56 +375,78 @@ class Observer:
         jobs = await self._with_runs([found[address] for address in sorted(found)], {}, warnings)
         return jobs, self._now(snapshot), tuple(warnings.sentences)
 
-    async def _posted_by_others(self, name: str, cid: str | None, known: set[str], warnings: _Warnings) -> list[ObservedJob]:
-        """Active jobs of the wallet outside the derived addresses whose definition carries the name."""
-        states = (jobs_program.JOB_QUEUED, jobs_program.JOB_STOPPED)
+    async def _posted_by_others(
+        self, name: str, cid: str | None, known: set[str], warnings: _Warnings, *, strict: bool
+    ) -> list[ObservedJob]:
+        """Active jobs of the wallet outside the derived addresses whose definition carries the name.
+
+        strict: money may be spent on what is found here, so a gateway that is down is an error; a definition that nobody has is not.
+        """
         try:
             answers = await asyncio.gather(
-                *(
-                    self._rpc.get_program_accounts(
-                        self._network.jobs_program, filters=jobs_program.job_filters(project=self._owner, state=state)
-                    )
-                    for state in states
-                )
+                *(self._search(jobs_program.job_filters(project=self._owner, state=state)) for state in _ACTIVE_STATES)
             )
-        except Refused:
+        except SearchRefused:
             warnings.add(
                 "The RPC node refuses getProgramAccounts, so jobs that other tools posted under this name are not seen; "
                 "set rpc_url to a node that allows it."
             )
             return []
-        jobs = [self._job(address, account) for found in answers for address, account in found if address not in known]
-        jobs = [job for job in jobs if job.account.project == self._owner]
-        facts = await self.definitions(job.definition_cid for job in jobs if job.definition_cid != cid)
+        jobs = [job for found in answers for job in found if job.address not in known and job.account.project == self._owner]
+        facts, failures = await self._definitions([job.definition_cid for job in jobs if job.definition_cid != cid], _MOST_FOREIGN_READS)
         unread = sorted(job.address for job in jobs if job.definition_cid != cid and job.definition_cid not in facts)
         if unread:
-            warnings.add(
-                f"The definitions of {len(unread)} active jobs could not be read, so their names are not known: {', '.join(unread[:5])}."
+            sentence = (
+                f"The definitions of {len(unread)} active jobs could not be read, so their names are not known: {', '.join(unread[:5])}"
             )
+            if strict and any(not isinstance(error, NotFound) for error in failures.values()):
+                raise Unreachable(f"{sentence}; nothing is posted, because one of them may be {name}. Run it again.")
+            warnings.add(f"{sentence}.")
         same = [job for job in jobs if job.definition_cid == cid or _name(facts.get(job.definition_cid)) == name]
         return await self._with_runs(same, {}, warnings)
+
+    async def _finished_by_others(self, cid: str, known: set[str]) -> ObservedJob | None:
+        """The newest finished job of the wallet with just the declared definition: adopted while it ran, it is not paid for again."""
+        filters = jobs_program.job_filters(project=self._owner, state=jobs_program.JOB_DONE, ipfs_job=cid_to_bytes(cid))
+        try:
+            found = await self._search(filters)
+        except SearchRefused:
+            return None
+        jobs = [job for job in found if job.address not in known and job.account.project == self._owner and job.definition_cid == cid]
+        return max(jobs, key=lambda job: job.account.time_end, default=None)
+
+    async def _search(self, filters: Sequence[dict[str, Any]]) -> list[ObservedJob]:
+        found = await self._rpc.get_program_accounts(self._network.jobs_program, filters=filters)
+        return [self._job(address, account) for address, account in found]
 
     async def definitions(self, cids: Iterable[str]) -> dict[str, DefinitionFacts]:
         """What is known of pinned definitions; one that could not be read is left out.
 
         A document's address is its hash, so what an earlier run read needs no reading again.
         """
+        facts, _failures = await self._definitions(cids, None)
+        return facts
+
+    async def _definitions(self, cids: Iterable[str], most: int | None) -> tuple[dict[str, DefinitionFacts], dict[str, NosanaError]]:
+        """Facts and failures by content address; at most so many are read, the others count as failures of this run."""
         wanted = sorted(set(cids))
         facts = read_definition_facts(self._cache, wanted)
+        missing = [cid for cid in wanted if cid not in facts]
+        failures: dict[str, NosanaError] = {cid: Unreachable("It is another run's turn.") for cid in missing[most:]} if most else {}
         gate = asyncio.Semaphore(_PARALLEL_READS)
 
-        async def read(cid: str) -> tuple[str, DefinitionFacts] | None:
+        async def read(cid: str) -> None:
             async with gate:
                 try:
-                    return cid, facts_of_definition(await self._ipfs.fetch_json(cid))
-                except NosanaError:
-                    return None
+                    new[cid] = facts_of_definition(await self._ipfs.fetch_json(cid))
+                except NosanaError as error:
+                    failures[cid] = error
 
-        learned = await asyncio.gather(*(read(cid) for cid in wanted if cid not in facts))
-        new = dict(pair for pair in learned if pair is not None)
+        new: dict[str, DefinitionFacts] = {}
+        await asyncio.gather(*(read(cid) for cid in missing[:most]))
         if new:
             keep_definition_facts(self._cache, new)
-        return facts | new
+        return facts | new, failures
 
     # --- runs ---------------------------------------------------------------------------------------------------------
 
@@ -422,15 +482,34 @@ class Observer:
             settled |= {job.address: replace(job, run_hidden=job.account.state == jobs_program.JOB_QUEUED) for job in lost}
         elif lost and runs is not None:
             settled |= {job.address: _running(job, runs) for job in lost if job.address in runs}
-            settled |= await self._as_they_are([job for job in lost if job.address not in runs])
+            settled |= await self._without_run([job for job in lost if job.address not in runs])
         gone = {job.address for job in unknown} - set(settled)
         return [settled.get(job.address, job) for job in jobs if job.address not in gone]
 
-    async def _as_they_are(self, jobs: Sequence[ObservedJob]) -> dict[str, ObservedJob]:
-        """Jobs without a run, by their own accounts, which are the later word; what is gone is left out."""
+    async def _without_run(self, jobs: Sequence[ObservedJob]) -> dict[str, ObservedJob]:
+        """Jobs of which no run was found, by their own accounts, which are the later word; what is gone is left out.
+
+        One that still is open is an orphan only if the node's index can be trusted: after a moment it finds the job itself, and again no run.
+        Otherwise a host runs it that the node does not show.
+        """
         accounts = await self._rpc.get_multiple_accounts([job.address for job in jobs]) if jobs else []
         pairs = [(job, account) for job, account in zip(jobs, accounts, strict=True) if account is not None]
-        return {job.address: self._job(job.address, account, job.generation) for job, account in pairs}
+        now = {job.address: self._job(job.address, account, job.generation) for job, account in pairs}
+        doubtful = [job for job in now.values() if job.phase == "orphaned"]
+        if doubtful:
+            await self._clock.sleep(_SECOND_LOOK_SECONDS)
+            projects = sorted({job.account.project for job in doubtful})
+            runs, indexed = await asyncio.gather(
+                self._runs_of(doubtful),
+                asyncio.gather(*(self._search(jobs_program.job_filters(project=key, state=jobs_program.JOB_QUEUED)) for key in projects)),
+            )
+            seen = {job.address for found in indexed for job in found}
+            for job in doubtful:
+                if runs and job.address in runs:
+                    now[job.address] = _running(job, runs)
+                elif job.address not in seen:
+                    now[job.address] = replace(job, run_hidden=True)
+        return now
 
     async def _runs_of(self, jobs: Sequence[ObservedJob]) -> dict[str, tuple[str, jobs_program.Run]] | None:
         """Address and account of the runs, by job; None when the node refuses to search."""
@@ -438,7 +517,7 @@ class Observer:
         filters = [jobs_program.run_filters(job=job) for job in questions]
         try:
             answers = await asyncio.gather(*(self._rpc.get_program_accounts(self._network.jobs_program, filters=each) for each in filters))
-        except Refused:
+        except SearchRefused:
             return None
         decoded = [(address, jobs_program.decode_run(account.data)) for answer in answers for address, account in answer]
         return {run.job: (address, run) for address, run in decoded}
@@ -471,18 +550,18 @@ class Observer:
 
     def _wallet_in(self, snapshot: Snapshot) -> tuple[int, int | None]:
         wallet, tokens = snapshot.accounts.get(self._owner), snapshot.accounts.get(self._token_account)
-        return (wallet.lamports if wallet else 0), (None if tokens is None else jobs_program.token_amount(tokens.data))
+        # Anybody may send lamports to the address before the account exists.
+        exists = tokens is not None and tokens.owner == jobs_program.TOKEN_PROGRAM
+        return (wallet.lamports if wallet else 0), (jobs_program.token_amount(tokens.data) if tokens and exists else None)
 
     def _now(self, snapshot: Snapshot) -> int:
         clock = snapshot.accounts.get(jobs_program.CLOCK_SYSVAR)
-        if clock is None or len(clock.data) < 40:
-            return int(self._clock.now())
-        return int(struct.unpack_from("<q", clock.data, 32)[0])
+        return int(self._clock.now()) if clock is None else time_of(clock)
 
     # --- hints --------------------------------------------------------------------------------------------------------
 
     def _hint(self, identity: Identity) -> _Hint:
-        key = f"name:{identity.address(0)}"
+        key = self._hint_key(identity)
         facts = self._cache.get([key]).get(key)
         facts = facts if isinstance(facts, dict) else {}
         generations, run, market = facts.get("generations"), facts.get("run"), facts.get("market")
@@ -491,6 +570,10 @@ class Observer:
             run if is_address(run) else None,
             market if is_address(market) else None,
         )
+
+    def _hint_key(self, identity: Identity) -> str:
+        """The local network has the program of mainnet, so its addresses are the same."""
+        return f"name:{self._network.name}:{identity.address(0)}"
 
     def _remember(self, seen: Observation) -> None:
         derived = [job for job in seen.jobs if job.generation is not None]
@@ -501,9 +584,21 @@ class Observer:
             "run": active.run_address if active else None,
             "market": active.account.market if active else None,
         }
-        key = f"name:{seen.identity.address(0)}"
+        key = self._hint_key(seen.identity)
         if self._cache.get([key]).get(key) != facts:
             self._cache.put({key: facts})
+
+
+def _without_history(name: str, address: str) -> HistoryUnavailable:
+    return HistoryUnavailable(
+        f"A job {name} existed at {address} and its account is gone, and the RPC node does not have the transactions that would tell "
+        "whether it was removed or is over, so nothing is posted; set rpc_url to a node with the full history, or rerun=finished to run it "
+        "anew in any case."
+    )
+
+
+async def _none() -> None:
+    return None
 
 
 def _running(job: ObservedJob, runs: Mapping[str, tuple[str, jobs_program.Run]]) -> ObservedJob:

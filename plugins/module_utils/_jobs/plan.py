@@ -116,19 +116,17 @@ def plan_present(desired: Desired, current: Current | None, *, market_timeout_se
     before = _view_of(name, current) | _node(desired, job.run.node if job.run else None)
     replacing = Plan((Remove(job), post), before, after)
     differences = differing(desired, current)
-    warnings: tuple[str, ...] = ()
     if differences:
         what = " and ".join(differences)
         if desired.on_change == "fail":
             return Plan((), before, before, refusal=f"The job {name} ({job.address}) differs in {what} and on_change is fail.")
         if desired.on_change == "replace":
             return replacing
-        warnings = (f"The job {name} differs in {what}; left as it is because on_change is ignore.",)
-    elif job.phase == "stopped" or _asks_anew(desired.rerun, current.verdict, active=True):
+        return Plan((), before, before, (f"The job {name} differs in {what}; left as it is because on_change is ignore.",))
+    if job.phase == "stopped" or _asks_anew(desired.rerun, current.verdict, active=True):
         # A host that gave the job up will not take it again, and its deposit lies idle: it is posted anew with the same money.
         return replacing
-    if current.verdict.status == "failed":
-        warnings += (current.verdict.sentence,)
+    warnings = (current.verdict.sentence,) if current.verdict.status == "failed" else ()
     return _present_when_equal(desired, current, before, warnings)
 
 

@@ -69,6 +69,10 @@ class Reader:
             self._learn(secrets(document))
         return document if isinstance(document, dict) else {}
 
+    def forget(self, job: ObservedJob) -> None:
+        """Results may be large; whoever reads many jobs keeps one at a time."""
+        self._documents.pop(job.result_cid or "", None)
+
     async def definition_if_readable(self, job: ObservedJob) -> dict[str, Any] | None:
         try:
             return await self.definition(job)

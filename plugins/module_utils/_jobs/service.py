@@ -26,12 +26,12 @@ from .._clients.errors import (
     WaitTimeout,
 )
 from .._clients.ipfs import cid_of, encode_document
-from .apply import MOVED_ON, Applier, BalanceChange, Done, Draft, Prepared
+from .apply import MOVED_ON, Applier, BalanceChange, Done, Draft, Prepared, Receipt
 from .cache import Cache, facts_of_definition
 from .chain import check_network, read_markets
 from .markets import Wish, choose, fits, standings
 from .money import BUDGETED_FEE_FRACTION, TRANSACTION_FEE_BUDGET_LAMPORTS, Need, check_funds, nos
-from .observe import Observation, ObservedJob, Observer
+from .observe import Observation, ObservedJob, Observer, Past
 from .plan import Current, Desired, Extend, OnChange, Plan, Post, Remove, Rerun, plan_absent, plan_present
 from .reader import Learn, Reader
 from .report import Cost, cost, predict, result_url
@@ -50,8 +50,12 @@ if TYPE_CHECKING:
 
 WaitFor = Literal["posted", "running", "ready", "completed"]
 
+# Thirty years: what is longer is a mistake, and overflows on the chain.
+MOST_TIMEOUT_SECONDS = 10**9
 _JOB_BYTES, _RUN_BYTES, _TOKEN_ACCOUNT_BYTES = 240, 120, 165
 _RACES = 5
+_RACE_SLEEP_SECONDS = 0.5
+_NAMED_ADDRESSES = 10
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,10 @@ class Wait:
 
 @dataclass
 class Outcome:
-    """What a run did and saw. `failure` is set instead of raised, so that what was already done is never lost from the result."""
+    """What a run did and saw. `failure` is set instead of raised, so that what was already done is never lost from the result.
+
+    refused: a draft and the signature with which it was sent in vain.
+    """
 
     changed: bool = False
     job: dict[str, Any] | None = None
@@ -89,6 +96,15 @@ class Outcome:
     after: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     failure: NosanaError | None = None
+    refused: tuple[Draft, str] | None = None
+
+    def add(self, receipt: Receipt) -> None:
+        """Something was done."""
+        self.changed = True
+        self.actions += receipt.done
+        self.warn(receipt.warnings)
+        if self.balance_change is not None:
+            self.balance_change = None if receipt.change is None else self.balance_change + receipt.change
 
     def warn(self, sentences: Sequence[str]) -> None:
         self.warnings += [sentence for sentence in sentences if sentence not in self.warnings]
@@ -96,11 +112,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Look:
-    """One look at a job while waiting. `ready`: every service answers."""
+    """One look at a job while waiting. `ready`: every service answers; `last`: what was seen before, of a job that is gone."""
 
     job: ObservedJob | None
     verdict: Verdict
     ready: bool = False
+    last: ObservedJob | None = None
 
 
 class JobService:
@@ -146,15 +163,12 @@ class JobService:
             declaration.node,
         )
 
+        tried: set[str] = set()
+
         async def once(outcome: Outcome) -> Outcome:
-            return await self._present_once(declaration, desired, outcome, wait=wait, dry_run=dry_run)
+            return await self._present_once(declaration, desired, outcome, tried, wait=wait, dry_run=dry_run)
 
-        def lost_a_race(_error: NosanaError) -> None:
-            # Somebody else has just posted: theirs is the new run that rerun asks for.
-            nonlocal desired
-            desired = replace(desired, rerun="never")
-
-        return await self._until_it_stands_still(once, lost_a_race)
+        return await self._until_it_stands_still(once)
 
     async def absent(self, name: str, *, dry_run: bool, purge: bool = False) -> Outcome:
         """Makes no job of the name wait or run. `purge` also closes accounts of finished jobs, whose rent then comes home."""
@@ -177,26 +191,39 @@ class JobService:
 
         return await self._until_it_stands_still(once)
 
-    async def _until_it_stands_still(
-        self, once: Callable[[Outcome], Awaitable[Outcome]], lost_a_race: Callable[[NosanaError], None] | None = None
-    ) -> Outcome:
+    async def _until_it_stands_still(self, once: Callable[[Outcome], Awaitable[Outcome]]) -> Outcome:
         """Looks, plans and acts; looks again when the chain moved on in between and nothing was done yet."""
+        earlier: Outcome | None = None
         for race in range(1, _RACES + 1):
             outcome = Outcome()
             try:
-                return await once(outcome)
+                return _together(earlier, await once(outcome))
             except (Moved, ProgramError) as error:
                 moved = isinstance(error, Moved) or error.name in MOVED_ON
-                if not moved or outcome.actions or race == _RACES:
-                    raise
-                if lost_a_race is not None and getattr(error, "name", None) == "AccountAlreadyInUse":
-                    lost_a_race(error)
-        return outcome
+                if not moved or race == _RACES:
+                    if earlier is None:
+                        raise
+                    outcome.failure = error
+                    return _together(earlier, outcome)
+            if outcome.refused is not None:
+                # What moved on may be our own doing: the transaction landed by a copy of the request whose answer was lost.
+                receipt = await self._applier.landed_after_all(*outcome.refused)
+                if receipt is not None:
+                    outcome.add(receipt)
+                    earlier = _together(earlier, outcome)
+            await self._clock.sleep(_RACE_SLEEP_SECONDS * (0.5 + self._clock.random()))
+        raise Moved("The chain moved on each time that it was looked at; run the task again.")
 
-    async def _present_once(self, declaration: Declaration, desired: Desired, outcome: Outcome, *, wait: Wait, dry_run: bool) -> Outcome:
+    async def _present_once(
+        self, declaration: Declaration, desired: Desired, outcome: Outcome, tried: set[str], *, wait: Wait, dry_run: bool
+    ) -> Outcome:
+        past: Past = "lenient" if desired.rerun in ("finished", "always") else "strict"
         seen = await self._observer.by_name(desired.name, market=desired.market or None)
         if isinstance(declaration.market, Wish):
+            if not seen.active:
+                seen = await self._observer.complete(seen, cid=desired.cid, past=past)
             desired, seen = await self._granted(declaration.market, desired, seen)
+        desired = _without_rerun(desired, seen, tried)
         market = seen.market
         if market is None:
             await check_network(self._rpc, self._network, knows_program=seen.knows_program)
@@ -206,13 +233,15 @@ class JobService:
         prepared: list[Prepared] = []
         if plan.posts is not None or not seen.active:
             # The authoritative read before money is spent, and beside it what the posting would cost if that read changes nothing.
+            self._check_declared(plan, desired, market)
             drafts = self._drafts(plan, desired, seen, seen.expected)
             completed, prepared, _checked = await asyncio.gather(
-                self._observer.complete(seen, cid=desired.cid),
+                self._observer.complete(seen, cid=desired.cid, past=past),
                 self._prepare(drafts),
-                check_network(self._rpc, self._network, knows_program=seen.knows_program) if plan.posts else _nothing(),
+                check_network(self._rpc, self._network, knows_program=seen.knows_program),
             )
             seen = replace(completed, market=market)
+            desired = _without_rerun(desired, seen, tried)
             current = await self._current(seen, desired, complete=True)
             planned = plan_present(desired, current, market_timeout_seconds=market.job_timeout_seconds)
             if planned.actions != plan.actions or (planned.posts and seen.generation != seen.expected):
@@ -223,7 +252,9 @@ class JobService:
         outcome.warn([*seen.warnings, *plan.warnings])
         outcome.changed, outcome.before, outcome.after = plan.changed, plan.before, plan.after
         if plan.refusal is not None:
-            raise ChangeRefused(plan.refusal)
+            outcome.failure = ChangeRefused(plan.refusal)
+            outcome.job = None if current is None else self._reader.describe(current.job, desired.name, current.definition, current.verdict)
+            return outcome
         self._check_declared(plan, desired, market)
         fee = self._check_money(plan, declaration, seen, prepared)
         generation = seen.generation or 0
@@ -235,19 +266,23 @@ class JobService:
             return outcome
         known = None if plan.posts is not None or current is None else current.job
         if plan.changed:
+            if plan.posts is not None:
+                tried.add(address)
             await self._apply(prepared, document if plan.posts else None, outcome, address, desired.name)
             if outcome.failure is not None:
                 return outcome
 
         async def again() -> tuple[ObservedJob | None, int]:
             nonlocal known
+            if known is not None and known.closed:
+                return known, seen.now_seconds
             job, now = await (self._observer.refresh(known) if known else self._observer.posted(seen.identity, generation, desired.market))
             known = job or known
             return job, now
 
         first = None if plan.changed or current is None else _Look(current.job, current.verdict)
-        fee = _fee_of(outcome, plan, market, current)
-        await self._await(again, address, desired.name, document, wait, outcome, first=first, fee=fee)
+        fee_of = _fee_of(outcome, plan)
+        await self._await(again, address, desired.name, document, wait, outcome, first=first, fee_of=fee_of)
         return outcome
 
     async def _absent_once(self, name: str, purge: bool, outcome: Outcome, *, dry_run: bool) -> Outcome:
@@ -256,7 +291,9 @@ class JobService:
         drafts = (
             self._removal_drafts(plan_absent(name, Current(active[0], None, _UNJUDGED)), seen) if len(active) == 1 and not purge else []
         )
-        completed, prepared = await asyncio.gather(self._observer.complete(seen, past=False), self._prepare(drafts))
+        completed, prepared = await asyncio.gather(self._observer.complete(seen, past="accounts"), self._prepare(drafts))
+        if purge:
+            completed = await self._observer.all_generations(completed)
         current = await self._current(completed, None, complete=True)
         cleanable, locked = await self._cleanable(completed) if purge else ([], [])
         plan = plan_absent(name, current, cleanable=cleanable, locked=locked)
@@ -282,18 +319,25 @@ class JobService:
         outcome.warn(plan.warnings)
         if current is not None:
             outcome.job = self._reader.describe(current.job, name, current.definition, current.verdict)
-        if dry_run or not plan.changed:
+        if not plan.changed:
+            return outcome
+        drafts = self._applier.drafts(plan.actions, token_account_missing=missing)
+        if dry_run:
             return outcome
         if not prepared:
-            prepared = await self._prepare(self._applier.drafts(plan.actions, token_account_missing=missing))
+            prepared = await self._prepare(drafts)
         for each in prepared:
             if each.error is not None:
                 raise each.error
         await self._apply(prepared, None, outcome, current.job.address if current else "", name)
-        if current is not None and outcome.actions and outcome.failure is None:
-            now, seconds = await self._observer.refresh(current.job)
-            if now is not None:
-                judged = await self._reader.judged(now, current.definition, seconds)
+        if current is not None and outcome.actions:
+            try:
+                now, seconds = await self._observer.refresh(current.job)
+                judged = await self._reader.judged(now, current.definition, seconds) if now is not None else None
+            except NosanaError as error:
+                outcome.failure = outcome.failure or error
+                return outcome
+            if now is not None and judged is not None:
                 outcome.job = self._reader.describe(now, name, current.definition, judged.verdict)
             elif outcome.job is not None:
                 outcome.job |= _gone(current.job)
@@ -308,17 +352,19 @@ class JobService:
             try:
                 receipt = await self._applier.carry_out(each, document=document)
             except NosanaError as error:
-                if not outcome.actions and isinstance(error, ProgramError) and error.name in MOVED_ON:
+                moved = isinstance(error, ProgramError) and error.name in MOVED_ON
+                signature = error.details.get("signature")
+                outcome.refused = (each.draft, signature) if signature else None
+                if moved and not outcome.actions:
                     raise
+                if moved and all(step.kind == "clean" for step in each.draft.steps):
+                    outcome.warn(["Somebody else closed one of the finished accounts meanwhile; run it again for those beside it."])
+                    continue
                 outcome.failure = error
                 if address and outcome.job is None:
                     outcome.job = {"address": address, "name": name}
                 return
-            outcome.changed = True
-            outcome.actions += receipt.done
-            outcome.warn(receipt.warnings)
-            if outcome.balance_change is not None:
-                outcome.balance_change = None if receipt.change is None else outcome.balance_change + receipt.change
+            outcome.add(receipt)
 
     # --- drafts, money ------------------------------------------------------------------------------------------------
 
@@ -344,8 +390,10 @@ class JobService:
         post = plan.posts
         if post is None:
             return
-        if post.timeout_seconds <= 0:
-            raise InvalidInput(f"timeout is {post.timeout_seconds} s, and must be at least 1 s.")
+        if not 0 < post.timeout_seconds <= MOST_TIMEOUT_SECONDS:
+            raise InvalidInput(f"timeout is {post.timeout_seconds} s, and must be from 1 to {MOST_TIMEOUT_SECONDS} s.")
+        if not market.takes_jobs:
+            raise InvalidInput(f"The market {desired.market} queues no jobs (its job type is unknown), so a deposit there would be lost.")
         if post.node is not None and not market.queues_node(post.node):
             raise InvalidInput(f"The host {post.node} does not wait in the market {desired.market}, so no job can be assigned to it.")
 
@@ -427,18 +475,22 @@ class JobService:
         outcome: Outcome,
         *,
         first: _Look | None,
-        fee: int | None,
+        fee_of: Callable[[ObservedJob], int | None],
     ) -> None:
         """Looks until the goal is reached, can no longer be reached, or time is up. `first` is what was seen already."""
 
+        seen_last: ObservedJob | None = first.job if first else None
+
         async def look() -> _Look:
-            nonlocal first
+            nonlocal first, seen_last
             if first is not None and wait.goal != "ready":
                 seen, first = first, None
                 return seen
             job, now = await again()
             if job is None:
-                return _Look(None, Verdict("cancelled", "removed", f"The job {address} was removed while it was waited for."))
+                gone = Verdict("cancelled", "removed", f"The job {address} was removed while it was waited for.")
+                return _Look(None, gone, last=seen_last)
+            seen_last = job
             verdict = (await self._reader.judged(job, document, now)).verdict
             return _Look(job, verdict, wait.goal == "ready" and verdict.status == "running" and await self._all_ready(job, document))
 
@@ -455,7 +507,9 @@ class JobService:
             outcome.job = outcome.job or {"address": address, "name": name}
             return
         if seen.job is not None:
-            outcome.job = self._reader.describe(seen.job, name, document, seen.verdict, fee=fee)
+            outcome.job = self._reader.describe(seen.job, name, document, seen.verdict, fee=fee_of(seen.job))
+        elif seen.last is not None:
+            outcome.job = self._reader.describe(seen.last, name, document, seen.verdict, fee=fee_of(seen.last)) | _gone(seen.last)
         if progress == "impossible":
             outcome.failure = await self._job_failed(name, address, wait.goal, seen)
         elif progress == "waiting":
@@ -513,8 +567,9 @@ class JobService:
         if len(active) > 1:
             addresses = [job.address for job in active]
             raise AmbiguousName(
-                f"{len(active)} active jobs have the name {seen.identity.name}: {', '.join(addresses)}; remove all but one, "
-                "each with state=absent and its address as id.",
+                f"{len(active)} active jobs have the name {seen.identity.name}: {', '.join(addresses[:_NAMED_ADDRESSES])}"
+                + (" and more" if len(addresses) > _NAMED_ADDRESSES else "")
+                + "; remove all but one, each with state=absent and its address as id.",
                 addresses=addresses,
             )
         job = active[0] if active else seen.latest
@@ -522,7 +577,7 @@ class JobService:
             return None
         if desired is not None and job.definition_cid == desired.cid:
             definition: dict[str, Any] | None = desired.document
-        elif desired is not None:
+        elif desired is not None and (job.active or (desired.rerun in ("never", "failed") and desired.on_change != "ignore")):
             definition = await self._reader.definition(job)
         else:
             definition = await self._reader.definition_if_readable(job)
@@ -530,8 +585,14 @@ class JobService:
         if current.verdict.status != "cancelled":
             return current
         # Ended by its owner, and no host has said anything: the chain alone says so. With a result it is only the host's word.
-        removed = job.result_cid is None or (complete and await self._observer.was_ended(job))
-        return replace(current, removed=removed)
+        if job.result_cid is None or not complete:
+            return replace(current, removed=job.result_cid is None)
+        if current.verdict.reason != "stopped":
+            return current
+        if await self._observer.was_ended(job):
+            return replace(current, removed=True)
+        sentence = "The host calls the job stopped by its owner, and the chain knows of no such end."
+        return replace(current, verdict=replace(current.verdict, status="failed", reason="host_error", sentence=sentence))
 
     # --- describing ---------------------------------------------------------------------------------------------------
 
@@ -562,22 +623,40 @@ class JobService:
 _UNJUDGED = Verdict("pending", None, "")
 
 
-async def _nothing() -> None:
-    return None
+def _without_rerun(desired: Desired, seen: Observation, tried: set[str]) -> Desired:
+    """Where we were about to post there is a job by now, somebody else's or our own: that is the new run which rerun asks for."""
+    jobs = (*seen.jobs, *((seen.latest,) if seen.latest else ()))
+    return replace(desired, rerun="never") if any(job.address in tried for job in jobs) else desired
 
 
-def _fee_of(outcome: Outcome, plan: Plan, market: jobs_program.Market, current: Current | None) -> int | None:
-    """The network fee that a posting or extension really took, from what the ledger shows."""
-    for done in outcome.actions:
-        if done.nos_base_units is None:
-            continue
-        if done.kind == "post" and plan.posts is not None:
-            return -done.nos_base_units - jobs_program.deposit(market.job_price, plan.posts.timeout_seconds)
-        extend = next((action for action in plan.actions if isinstance(action, Extend)), None)
-        if done.kind == "extend" and extend is not None and current is not None:
-            account = extend.job.account
-            return -done.nos_base_units - jobs_program.deposit(account.price, extend.timeout_seconds - account.timeout_seconds)
-    return None
+def _together(earlier: Outcome | None, now: Outcome) -> Outcome:
+    """What an earlier round turned out to have done, with what this one did; the diff is that of the round that did it."""
+    if earlier is None:
+        return now
+    now.changed = True
+    now.actions = [*earlier.actions, *now.actions]
+    now.before, now.after = earlier.before, earlier.after
+    now.warn(earlier.warnings)
+    if earlier.balance_change is None or now.balance_change is None:
+        now.balance_change = None
+    else:
+        now.balance_change = earlier.balance_change + now.balance_change
+    return now
+
+
+def _fee_of(outcome: Outcome, plan: Plan) -> Callable[[ObservedJob], int | None]:
+    """The network fee that a posting or extension really took: what left the wallet beyond the deposit at the job's own price."""
+    extend = next((action for action in plan.actions if isinstance(action, Extend)), None)
+    before = extend.job.account.timeout_seconds if extend else 0
+    paid = next((done.nos_base_units for done in outcome.actions if done.kind in ("post", "extend")), None)
+
+    def fee(job: ObservedJob) -> int | None:
+        if paid is None:
+            return None
+        beyond = -paid - jobs_program.deposit(job.account.price, job.account.timeout_seconds - before)
+        return beyond if beyond >= 0 else None
+
+    return fee
 
 
 def _progress(goal: WaitFor, look: _Look) -> Progress:
@@ -601,7 +680,7 @@ def _gone(job: ObservedJob) -> dict[str, Any]:
     return {
         "status": "cancelled",
         "reason": "removed",
-        "message": "The job was removed; its deposit and its rent came home.",
+        "message": "The job was removed; deposit and rent were returned to its payer.",
         "chain_state": "gone",
         "cost": cost(account.price, account.timeout_seconds, 0),
     }

@@ -23,8 +23,7 @@ KEY = "9C6hybhQ6Aycep9jaUnP6uL9ZYvDjUp1aSkFWPUFJtpj"
 Call = Callable[[Rpc], Awaitable[Any]]
 NUMBERS: dict[str, Call] = {
     "getBalance": lambda rpc: rpc.get_balance(KEY),
-    "getBlockHeight": lambda rpc: rpc.get_block_height(),
-    "getMinimumBalanceForRentExemption": lambda rpc: rpc.get_minimum_balance_for_rent_exemption(240),
+    "getBlockHeight": lambda rpc: rpc.get_height(),
 }
 TEXTS: dict[str, Call] = {
     "getGenesisHash": lambda rpc: rpc.get_genesis_hash(),
@@ -72,7 +71,7 @@ def test_account_data_that_cannot_be_read(data: Any) -> None:
 @pytest.mark.parametrize("statuses", [[], [None, None], [7], [{}], [{"slot": -1, "err": None}]])
 def test_statuses_that_cannot_be(statuses: Any) -> None:
     with pytest.raises(UnexpectedAnswer):
-        ask(lambda rpc: rpc.get_signature_statuses([KEY]), {"result": {"value": statuses}})
+        ask(lambda rpc: rpc.get_signature_status(KEY), {"result": {"value": statuses}})
 
 
 def test_a_transaction_without_meta_has_no_logs() -> None:

@@ -81,11 +81,11 @@ DOWN = httpx.ConnectError("down")
 
 
 def five() -> dict[str, Any]:
-    return {"result": 5}
+    return {"result": {"absoluteSlot": 7, "blockHeight": 5}}
 
 
-def height(rpc: Rpc) -> Awaitable[int]:
-    return rpc.get_block_height()
+async def height(rpc: Rpc) -> int:
+    return (await rpc.get_height())[1]
 
 
 @pytest.mark.parametrize(
@@ -103,11 +103,11 @@ def test_a_node_that_failed_is_asked_last_from_then_on() -> None:
     nodes = Nodes(one=DOWN, two=five())
 
     async def twice(rpc: Rpc) -> None:
-        await rpc.get_block_height()
-        await rpc.get_block_height()
+        await rpc.get_height()
+        await rpc.get_height()
 
     nodes.run(twice)
-    assert [host for host, method in nodes.asked if method == "getBlockHeight"] == ["one", "two", "two"]
+    assert [host for host, method in nodes.asked if method == "getEpochInfo"] == ["one", "two", "two"]
 
 
 def test_a_node_of_another_chain_does_not_stand_in() -> None:
@@ -115,7 +115,7 @@ def test_a_node_of_another_chain_does_not_stand_in() -> None:
     nodes.genesis["two"] = OTHER_CHAIN
     with pytest.raises(UnexpectedAnswer, match=r"two\.example serves another chain"):
         nodes.run(height)
-    assert ("two", "getBlockHeight") not in nodes.asked
+    assert ("two", "getEpochInfo") not in nodes.asked
 
 
 def test_all_that_were_tried_stand_in_one_sentence_without_their_keys() -> None:
@@ -156,7 +156,7 @@ def test_a_transaction_is_sent_again_to_all() -> None:
 def test_one_node_is_asked_as_if_there_were_no_list() -> None:
     nodes = Nodes(one=five())
     assert nodes.run(height) == 5
-    assert nodes.asked == [("one", "getBlockHeight")]
+    assert nodes.asked == [("one", "getEpochInfo")]
 
 
 def test_a_run_among_broken_servers_comes_to_its_end() -> None:
@@ -165,7 +165,7 @@ def test_a_run_among_broken_servers_comes_to_its_end() -> None:
     async def many(rpc: Rpc) -> None:
         for _question in range(100):
             with pytest.raises(Unreachable):
-                await rpc.get_block_height()
+                await rpc.get_height()
 
     nodes.run(many)
     assert nodes.clock.seconds < 300

@@ -80,12 +80,11 @@ class FakeRpc:
             raise failure
         return "signature"
 
-    async def get_signature_statuses(self, _signatures: Sequence[str]) -> list[SignatureStatus | None]:
-        return [self._next(self._statuses)]
+    async def get_signature_status(self, _signature: str) -> tuple[int, SignatureStatus | None]:
+        return 9, self._next(self._statuses)
 
-    async def get_block_height(self) -> int:
-        height: int = self._next(self._heights)
-        return height
+    async def get_height(self) -> tuple[int, int]:
+        return 9, self._next(self._heights)
 
     async def get_transaction_logs(self, _signature: str) -> list[str]:
         return [

@@ -20,6 +20,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.errors imp
     ProgramError,
     Refused,
     TransactionExpired,
+    UnexpectedAnswer,
     Unreachable,
 )
 from ansible_collections.nosana.compute.plugins.module_utils._clients.networks import NETWORKS
@@ -69,11 +70,11 @@ class Node:
         self.sent.append(raw)
         return str(self.play(self.sends))
 
-    async def get_signature_statuses(self, _signatures: Sequence[str]) -> list[SignatureStatus | None]:
-        return [self.play(self.statuses)]
+    async def get_signature_status(self, _signature: str) -> tuple[int, SignatureStatus | None]:
+        return 1000 + int(self.seconds / 0.4), self.play(self.statuses)
 
-    async def get_block_height(self) -> int:
-        return int(self.seconds / 0.4)
+    async def get_height(self) -> tuple[int, int]:
+        return 1000 + int(self.seconds / 0.4), int(self.seconds / 0.4)
 
     async def get_transaction_logs(self, _signature: str) -> list[str]:
         return list(self.play([self.logs]))
@@ -147,13 +148,46 @@ def test_already_processed_means_that_an_earlier_sending_arrived() -> None:
     assert post(node).slot == 7
 
 
-@pytest.mark.parametrize("first", [IN_USE, Refused("no")], ids=str)
+@pytest.mark.parametrize("first", [IN_USE, Refused("no", rpc_code=-32602)], ids=str)
 def test_a_refusal_of_the_first_sending_stands(first: NosanaError) -> None:
     node = Node(sends=[first], statuses=[None])
     with pytest.raises(type(first)):
         post(node)
     assert len(node.sent) == 1
-    assert node.seconds == (2.0 if first is IN_USE else 0)
+    assert node.seconds == 1.5
+    assert first.details["signature"] == str(VersionedTransaction.from_bytes(node.sent[0]).signatures[0])
+
+
+def test_a_node_that_is_unwell_refuses_nothing() -> None:
+    assert post(Node(sends=[Refused("unhealthy", rpc_code=-32005)], statuses=[None, None, LANDED])).slot == 7
+
+
+def test_a_node_whose_height_stands_still_is_not_waited_for_for_ever() -> None:
+    class Still(Node):
+        async def get_height(self) -> tuple[int, int]:
+            return 1, 1
+
+    node = Still(statuses=[None])
+    with pytest.raises(OutcomeUnknown, match="may still land"):
+        post(node)
+    assert 180 <= node.seconds <= 185
+
+
+def test_a_node_that_is_behind_does_not_say_that_it_never_landed() -> None:
+    class Behind(Node):
+        async def get_signature_status(self, _signature: str) -> tuple[int, SignatureStatus | None]:
+            return 1, None
+
+    with pytest.raises(OutcomeUnknown):
+        post(Behind())
+
+
+@pytest.mark.parametrize("trouble", [Refused("no", rpc_code=-32601), UnexpectedAnswer("html")], ids=str)
+def test_what_cannot_be_asked_after_the_sending_is_called_unknown(trouble: NosanaError) -> None:
+    node = Node(statuses=[trouble])
+    with pytest.raises(OutcomeUnknown) as caught:
+        post(node)
+    assert caught.value.details["signature"] in str(caught.value)
 
 
 def test_an_account_in_use_may_be_the_work_of_a_copy_whose_answer_was_lost() -> None:

@@ -20,7 +20,15 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.errors imp
 )
 from ansible_collections.nosana.compute.plugins.module_utils._clients.ipfs import bytes_to_cid, cid_of, cid_to_bytes, encode_document
 from ansible_collections.nosana.compute.plugins.module_utils._clients.networks import NETWORKS
-from ansible_collections.nosana.compute.plugins.module_utils._clients.rpc import Account, Blockhash, Call, Snapshot, Transaction
+from ansible_collections.nosana.compute.plugins.module_utils._clients.rpc import (
+    Account,
+    Blockhash,
+    Call,
+    HistoryEntry,
+    SignatureStatus,
+    Snapshot,
+    Transaction,
+)
 from ansible_collections.nosana.compute.plugins.module_utils._clients.transaction import Landed, Quote
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.cache import Cache
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.identity import Identity
@@ -52,6 +60,7 @@ class Chain:
         self.accounts: dict[str, Account] = {}
         self.signatures: dict[str, list[str]] = {}
         self.failed: set[str] = set()
+        self.times: dict[str, int] = {}
         self.transactions: dict[str, Transaction] = {}
         self.content: dict[str, Any] = {}
         self.queue: list[str] = []
@@ -121,7 +130,7 @@ class Chain:
         if key == MARKET:
             return Account(1, NETWORK.jobs_program, self.market())
         if key == program.CLOCK_SYSVAR:
-            return Account(1, "sysvar", bytes(32) + struct.pack("<q", int(self.time)))
+            return Account(1, "Sysvar1111111111111111111111111111111111111", bytes(32) + struct.pack("<q", int(self.time)))
         return self.accounts.get(key)
 
     def not_before(self, _slot: int) -> None:
@@ -148,11 +157,14 @@ class Chain:
             if account.owner == NETWORK.jobs_program and all(account.data[at : at + len(value)] == value for at, value in wanted)
         ]
 
-    async def get_signatures_for_address(self, key: str, *, limit: int = 1) -> list[tuple[str, bool]]:
+    async def get_signatures_for_address(self, key: str, *, limit: int = 1) -> list[HistoryEntry]:
         self.asked.append("getSignaturesForAddress")
         if key in self.failed:
-            return [("failed", False)]
-        return [(signature, True) for signature in reversed(self.signatures.get(key, []))][:limit]
+            return [HistoryEntry("failed", False)]
+        return [HistoryEntry(signature, True, self.times.get(signature)) for signature in reversed(self.signatures.get(key, []))][:limit]
+
+    async def get_signature_status(self, signature: str) -> tuple[int, SignatureStatus | None]:
+        return 1, SignatureStatus(1, None, "confirmed") if signature in self.transactions else None
 
     async def get_transaction(self, signature: str) -> Transaction | None:
         self.asked.append("getTransaction")

@@ -20,6 +20,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.errors imp
     OutcomeUnknown,
     ProgramError,
     Refused,
+    SearchRefused,
     UnexpectedAnswer,
     Unreachable,
     WaitTimeout,
@@ -278,7 +279,7 @@ def test_names_that_cannot_be_read_are_warned_of(chain: Chain) -> None:
 
 def test_a_node_that_lists_no_accounts_is_warned_of(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(_program: str, *, filters: Sequence[dict[str, Any]]) -> list[tuple[str, Account]]:
-        raise Refused("The node refuses getProgramAccounts.")
+        raise SearchRefused("The node refuses getProgramAccounts.")
 
     monkeypatch.setattr(chain, "get_program_accounts", refuse)
     outcome = present(chain)
@@ -405,9 +406,12 @@ def test_a_job_that_its_host_gave_up_is_recovered_and_posted_anew(chain: Chain) 
 
 def test_a_refused_change_changes_nothing(chain: Chain) -> None:
     chain.job(address(), running=True)
-    with pytest.raises(ChangeRefused, match="definition"):
-        present(chain, document=DOCUMENT | {"deployment_id": "x"}, on_change="fail")
-    assert (chain.sent, chain.pinned) == ([], [])
+    outcome = present(chain, document=DOCUMENT | {"deployment_id": "x"}, on_change="fail")
+    assert isinstance(outcome.failure, ChangeRefused)
+    assert "definition" in str(outcome.failure)
+    assert outcome.job is not None
+    assert outcome.job["address"] == address()
+    assert (outcome.changed, chain.sent, chain.pinned) == (False, [], [])
 
 
 @pytest.mark.parametrize("timeout", [0, -1])

@@ -22,7 +22,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.errors imp
     InvalidInput,
     JobFailed,
     NotFound,
-    Refused,
+    SearchRefused,
 )
 from ansible_collections.nosana.compute.plugins.module_utils._clients.ipfs import cid_of, cid_to_bytes, encode_document
 from ansible_collections.nosana.compute.plugins.module_utils._clients.rest import MarketListing
@@ -278,7 +278,7 @@ def silent(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> Chain:
     """The node refuses getProgramAccounts."""
 
     async def refuse(_program: str, *, filters: Sequence[dict[str, Any]]) -> list[tuple[str, Account]]:
-        raise Refused("The node refuses getProgramAccounts.")
+        raise SearchRefused("The node refuses getProgramAccounts.")
 
     monkeypatch.setattr(chain, "get_program_accounts", refuse)
     return chain
