@@ -76,14 +76,14 @@ async def read_fate(read: ReadTransaction, program: str, address: str, signature
     return Fate(newest[0].name, job, run, ended=over is not None and over.name == "end") if job else None
 
 
-async def ended_by_owner(read: ReadTransaction, program: str, address: str, signatures: Sequence[str]) -> bool:
-    """Whether `end` is how the job came to its end; False when the node cannot show it."""
+async def ended_by_owner(read: ReadTransaction, program: str, address: str, signatures: Sequence[str]) -> bool | None:
+    """Whether `end` is how the job came to its end; None when the node cannot show it."""
     for signature in signatures[:_MOST_READ]:
         transaction = await read(signature)
         words = [event.name for event in _events(transaction, program, address)] if transaction else []
         if "end" in words or "finish" in words:
             return "end" in words
-    return False
+    return None
 
 
 def _events(transaction: Transaction, program: str, address: str) -> Iterator[_Event]:

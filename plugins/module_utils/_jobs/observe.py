@@ -304,8 +304,15 @@ class Observer:
         return None
 
     async def was_ended(self, job: ObservedJob) -> bool:
-        """Whether a job that is over was ended by its owner. A host may say so in its result; the chain's history proves it."""
-        return await ended_by_owner(self._rpc.get_transaction, self._network.jobs_program, job.address, await self._history(job.address))
+        """Whether a job that is over was ended by its owner. A host may say so in its result; the chain's history proves it, and for ever."""
+        key = f"ended:{self._network.name}:{job.address}:{job.result_cid}"
+        known = self._cache.get([key]).get(key)
+        if isinstance(known, bool):
+            return known
+        ended = await ended_by_owner(self._rpc.get_transaction, self._network.jobs_program, job.address, await self._history(job.address))
+        if ended is not None:
+            self._cache.put({key: ended})
+        return ended is True
 
     async def _history(self, address: str) -> list[str]:
         """Signatures of the successful transactions that named an address, newest first."""

@@ -123,3 +123,15 @@ def result_url(cid: str | None, network: Network) -> str | None:
 
 def _explorer_url(address: str, network: Network) -> str | None:
     return f"{network.explorer_url}/jobs/{address}" if network.explorer_url else None
+
+
+def gone(job: ObservedJob) -> dict[str, Any]:
+    """What changes in the description of a job whose account was closed: the deposit is back in full."""
+    account = job.account
+    return {
+        "status": "cancelled",
+        "reason": "removed",
+        "message": "The job was removed; deposit and rent were returned to its payer.",
+        "chain_state": "gone",
+        "cost": cost(account.price, account.timeout_seconds, 0),
+    }

@@ -8,35 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from .._clients import program as jobs_program
-from .._clients.errors import (
-    AmbiguousName,
-    ChangeRefused,
-    CostLimit,
-    InsufficientFunds,
-    InvalidInput,
-    JobFailed,
-    Moved,
-    NosanaError,
-    NotFound,
-    ProgramError,
-    WaitTimeout,
-)
+from .._clients.errors import AmbiguousName, ChangeRefused, InvalidInput, Moved, NosanaError, NotFound, ProgramError
 from .._clients.ipfs import cid_of, encode_document
-from .apply import MOVED_ON, Applier, BalanceChange, Done, Draft, Prepared, Receipt
+from .apply import MOVED_ON, Applier, BalanceChange, Draft, Prepared
+from .budget import JOB_BYTES, MOST_TIMEOUT_SECONDS, check_declared, check_money, fee_taken
 from .cache import Cache, facts_of_definition
 from .chain import check_network, read_markets
 from .markets import Wish, choose, fits, standings
-from .money import BUDGETED_FEE_FRACTION, TRANSACTION_FEE_BUDGET_LAMPORTS, Need, check_funds, nos
 from .observe import Observation, ObservedJob, Observer, Past
-from .plan import Current, Desired, Extend, OnChange, Plan, Post, Remove, Rerun, plan_absent, plan_present
+from .outcome import Outcome, together
+from .plan import Current, Desired, Extend, OnChange, Plan, Rerun, plan_absent, plan_present
 from .reader import Learn, Reader
-from .report import Cost, cost, predict, result_url
-from .verdict import Verdict, log_tail
-from .wait import Progress, wait_until
+from .report import Cost, cost, gone, predict
+from .verdict import Verdict
+from .watch import Look, Wait, WaitFor, Watcher
 
 if TYPE_CHECKING:
     from .._clients.clock import Clock
@@ -48,11 +36,8 @@ if TYPE_CHECKING:
     from .._clients.transaction import Sender
     from .._libraries import solders
 
-WaitFor = Literal["posted", "running", "ready", "completed"]
+__all__ = ["MOST_TIMEOUT_SECONDS", "Declaration", "JobService", "Outcome", "Wait", "WaitFor"]
 
-# Thirty years: what is longer is a mistake, and overflows on the chain.
-MOST_TIMEOUT_SECONDS = 10**9
-_JOB_BYTES, _RUN_BYTES, _TOKEN_ACCOUNT_BYTES = 240, 120, 165
 _RACES = 5
 _RACE_SLEEP_SECONDS = 0.5
 _NAMED_ADDRESSES = 10
@@ -70,54 +55,6 @@ class Declaration:
     rerun: Rerun = "never"
     node: str | None = None
     max_cost_base_units: int | None = None
-
-
-@dataclass(frozen=True)
-class Wait:
-    """How long to wait, for what, and how often to look."""
-
-    goal: WaitFor
-    timeout_seconds: float
-    sleep_seconds: float
-
-
-@dataclass
-class Outcome:
-    """What a run did and saw. `failure` is set instead of raised, so that what was already done is never lost from the result.
-
-    refused: a draft and the signature with which it was sent in vain.
-    """
-
-    changed: bool = False
-    job: dict[str, Any] | None = None
-    actions: list[Done] = field(default_factory=list)
-    balance_change: BalanceChange | None = field(default_factory=BalanceChange)
-    before: dict[str, Any] = field(default_factory=dict)
-    after: dict[str, Any] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    failure: NosanaError | None = None
-    refused: tuple[Draft, str] | None = None
-
-    def add(self, receipt: Receipt) -> None:
-        """Something was done."""
-        self.changed = True
-        self.actions += receipt.done
-        self.warn(receipt.warnings)
-        if self.balance_change is not None:
-            self.balance_change = None if receipt.change is None else self.balance_change + receipt.change
-
-    def warn(self, sentences: Sequence[str]) -> None:
-        self.warnings += [sentence for sentence in sentences if sentence not in self.warnings]
-
-
-@dataclass(frozen=True)
-class _Look:
-    """One look at a job while waiting. `ready`: every service answers; `last`: what was seen before, of a job that is gone."""
-
-    job: ObservedJob | None
-    verdict: Verdict
-    ready: bool = False
-    last: ObservedJob | None = None
 
 
 class JobService:
@@ -142,11 +79,11 @@ class JobService:
         self._owner = str(wallet.pubkey())
         self._rpc = rpc
         self._api = api
-        self._node_api = node_api
         self._clock = clock
         self._observer = Observer(rpc, ipfs, network, wallet, clock, cache or Cache.none())
         self._applier = Applier(rpc, ipfs, sender, network, wallet, clock)
         self._reader = Reader(ipfs, network, learn)
+        self._watcher = Watcher(network=network, node_api=node_api, reader=self._reader, clock=clock)
 
     # --- nosana_job ---------------------------------------------------------------------------------------------------
 
@@ -197,20 +134,20 @@ class JobService:
         for race in range(1, _RACES + 1):
             outcome = Outcome()
             try:
-                return _together(earlier, await once(outcome))
-            except (Moved, ProgramError) as error:
-                moved = isinstance(error, Moved) or error.name in MOVED_ON
-                if not moved or race == _RACES:
-                    if earlier is None:
+                return together(earlier, await once(outcome))
+            except NosanaError as error:
+                if race == _RACES or outcome.actions or not _moved(error, race):
+                    if (earlier is None or earlier.balance_change == BalanceChange()) and outcome.balance_change == BalanceChange():
                         raise
-                    outcome.failure = error
-                    return _together(earlier, outcome)
+                    # What was spent all the same is told by an outcome only.
+                    outcome.failure, outcome.changed = error, bool(outcome.actions)
+                    return together(earlier, outcome)
             if outcome.refused is not None:
                 # What moved on may be our own doing: the transaction landed by a copy of the request whose answer was lost.
                 receipt = await self._applier.landed_after_all(*outcome.refused)
                 if receipt is not None:
                     outcome.add(receipt)
-                    earlier = _together(earlier, outcome)
+            earlier = together(earlier, outcome)
             await self._clock.sleep(_RACE_SLEEP_SECONDS * (0.5 + self._clock.random()))
         raise Moved("The chain moved on each time that it was looked at; run the task again.")
 
@@ -233,7 +170,7 @@ class JobService:
         prepared: list[Prepared] = []
         if plan.posts is not None or not seen.active:
             # The authoritative read before money is spent, and beside it what the posting would cost if that read changes nothing.
-            self._check_declared(plan, desired, market)
+            check_declared(plan, desired, market)
             drafts = self._drafts(plan, desired, seen, seen.expected)
             completed, prepared, _checked = await asyncio.gather(
                 self._observer.complete(seen, cid=desired.cid, past=past),
@@ -255,8 +192,16 @@ class JobService:
             outcome.failure = ChangeRefused(plan.refusal)
             outcome.job = None if current is None else self._reader.describe(current.job, desired.name, current.definition, current.verdict)
             return outcome
-        self._check_declared(plan, desired, market)
-        fee = self._check_money(plan, declaration, seen, prepared)
+        check_declared(plan, desired, market)
+        fee = check_money(
+            plan,
+            seen,
+            prepared,
+            name=desired.name,
+            wallet=self._owner,
+            nos_mint=self._network.nos_mint,
+            max_cost_base_units=declaration.max_cost_base_units,
+        )
         generation = seen.generation or 0
         address = seen.identity.address(generation) if plan.posts is not None else current.job.address if current else ""
         document = desired.document if plan.posts is not None or current is None or current.definition is None else current.definition
@@ -280,9 +225,9 @@ class JobService:
             known = job or known
             return job, now
 
-        first = None if plan.changed or current is None else _Look(current.job, current.verdict)
-        fee_of = _fee_of(outcome, plan)
-        await self._await(again, address, desired.name, document, wait, outcome, first=first, fee_of=fee_of)
+        first = None if plan.changed or current is None else Look(current.job, current.verdict)
+        fee_of = fee_taken(outcome, plan)
+        await self._watcher.watch(again, address, desired.name, document, wait, outcome, first=first, fee_of=fee_of)
         return outcome
 
     async def _absent_once(self, name: str, purge: bool, outcome: Outcome, *, dry_run: bool) -> Outcome:
@@ -340,7 +285,7 @@ class JobService:
             if now is not None and judged is not None:
                 outcome.job = self._reader.describe(now, name, current.definition, judged.verdict)
             elif outcome.job is not None:
-                outcome.job |= _gone(current.job)
+                outcome.job |= gone(current.job)
         return outcome
 
     async def _apply(
@@ -353,6 +298,7 @@ class JobService:
                 receipt = await self._applier.carry_out(each, document=document)
             except NosanaError as error:
                 moved = isinstance(error, ProgramError) and error.name in MOVED_ON
+                outcome.spend(await self._applier.lost(error))
                 signature = error.details.get("signature")
                 outcome.refused = (each.draft, signature) if signature else None
                 if moved and not outcome.actions:
@@ -386,64 +332,6 @@ class JobService:
             return [await self._applier.prepare(drafts[0])]
         return [Prepared(draft) for draft in drafts]
 
-    def _check_declared(self, plan: Plan, desired: Desired, market: jobs_program.Market) -> None:
-        post = plan.posts
-        if post is None:
-            return
-        if not 0 < post.timeout_seconds <= MOST_TIMEOUT_SECONDS:
-            raise InvalidInput(f"timeout is {post.timeout_seconds} s, and must be from 1 to {MOST_TIMEOUT_SECONDS} s.")
-        if not market.takes_jobs:
-            raise InvalidInput(f"The market {desired.market} queues no jobs (its job type is unknown), so a deposit there would be lost.")
-        if post.node is not None and not market.queues_node(post.node):
-            raise InvalidInput(f"The host {post.node} does not wait in the market {desired.market}, so no job can be assigned to it.")
-
-    def _check_money(self, plan: Plan, declaration: Declaration, seen: Observation, prepared: Sequence[Prepared]) -> int | None:
-        """Raises before anything is spent; returns the network fee in NOS base units, None while the node does not tell."""
-        action = next((action for action in plan.actions if isinstance(action, (Post, Extend))), None)
-        if action is None or seen.market is None or not prepared:
-            return None
-        asked = prepared[0]
-        price = seen.market.job_price if isinstance(action, Post) else action.job.account.price
-        before = 0 if isinstance(action, Post) else action.job.account.timeout_seconds
-        deposit = jobs_program.deposit(price, action.timeout_seconds - before)
-        fee = asked.network_fee(jobs_program.token_account(self._owner, self._network.nos_mint), deposit)
-        budgeted = fee if fee is not None else jobs_program.network_fee(deposit, BUDGETED_FEE_FRACTION)
-        total = jobs_program.deposit(price, action.timeout_seconds) + budgeted
-        if declaration.max_cost_base_units is not None and total > declaration.max_cost_base_units:
-            raise CostLimit(
-                f"The job {declaration.name} would cost up to {nos(total)} NOS for {action.timeout_seconds} s, and max_cost is "
-                f"{nos(declaration.max_cost_base_units)} NOS; nothing was paid.",
-                cost_base_units=total,
-                max_cost_base_units=declaration.max_cost_base_units,
-            )
-        wallet_nos = (seen.nos_base_units or 0) + sum(self._refund_now(each.job, seen) for each in plan.actions if isinstance(each, Remove))
-        lamports = asked.quote.fee_lamports if asked.quote else TRANSACTION_FEE_BUDGET_LAMPORTS
-        # What simulation finds too little although the deposit is there is short of the network fee.
-        fees = [fee or 0, *([budgeted] if isinstance(asked.error, InsufficientFunds) else [])]
-        for network_fee in fees:
-            check_funds(
-                Need(deposit + network_fee, self._rent(action, seen), lamports),
-                nos_base_units=wallet_nos,
-                lamports=seen.lamports,
-                wallet=self._owner,
-                what="extend the job" if isinstance(action, Extend) else "post the job",
-            )
-        if asked.error is not None:
-            raise asked.error
-        return fee
-
-    def _rent(self, action: Post | Extend, seen: Observation) -> int:
-        if isinstance(action, Extend) or seen.market is None:
-            return 0
-        runs_at_once = action.node is not None or seen.market.queue_type == jobs_program.QUEUE_OF_NODES
-        sizes = [_JOB_BYTES, *([_RUN_BYTES] if runs_at_once else []), *([_TOKEN_ACCOUNT_BYTES] if seen.nos_base_units is None else [])]
-        return sum(seen.rent_lamports(size) for size in sizes)
-
-    def _refund_now(self, job: ObservedJob, seen: Observation) -> int:
-        account = job.account
-        started = job.run.time_start if job.run is not None else seen.now_seconds
-        return jobs_program.refund(account.price, started, max(started, seen.now_seconds), account.timeout_seconds)
-
     async def _cleanable(self, seen: Observation) -> tuple[list[ObservedJob], list[str]]:
         """Finished jobs of the name whose accounts the program closes now, and sentences about those that it does not close yet."""
         finished = [job for job in seen.jobs if job.phase == "done" and not job.closed]
@@ -462,82 +350,6 @@ class JobService:
                     f"of {job.lamports} lamports comes home when purge is asked for after that."
                 )
         return cleanable, locked
-
-    # --- waiting ------------------------------------------------------------------------------------------------------
-
-    async def _await(
-        self,
-        again: Callable[[], Awaitable[tuple[ObservedJob | None, int]]],
-        address: str,
-        name: str,
-        document: dict[str, Any],
-        wait: Wait,
-        outcome: Outcome,
-        *,
-        first: _Look | None,
-        fee_of: Callable[[ObservedJob], int | None],
-    ) -> None:
-        """Looks until the goal is reached, can no longer be reached, or time is up. `first` is what was seen already."""
-
-        seen_last: ObservedJob | None = first.job if first else None
-
-        async def look() -> _Look:
-            nonlocal first, seen_last
-            if first is not None and wait.goal != "ready":
-                seen, first = first, None
-                return seen
-            job, now = await again()
-            if job is None:
-                gone = Verdict("cancelled", "removed", f"The job {address} was removed while it was waited for.")
-                return _Look(None, gone, last=seen_last)
-            seen_last = job
-            verdict = (await self._reader.judged(job, document, now)).verdict
-            return _Look(job, verdict, wait.goal == "ready" and verdict.status == "running" and await self._all_ready(job, document))
-
-        try:
-            seen, progress = await wait_until(
-                look,
-                lambda look_now: _progress(wait.goal, look_now),
-                clock=self._clock,
-                timeout_seconds=0 if wait.goal == "posted" else wait.timeout_seconds,
-                sleep_seconds=wait.sleep_seconds,
-            )
-        except NosanaError as error:
-            outcome.failure = error
-            outcome.job = outcome.job or {"address": address, "name": name}
-            return
-        if seen.job is not None:
-            outcome.job = self._reader.describe(seen.job, name, document, seen.verdict, fee=fee_of(seen.job))
-        elif seen.last is not None:
-            outcome.job = self._reader.describe(seen.last, name, document, seen.verdict, fee=fee_of(seen.last)) | _gone(seen.last)
-        if progress == "impossible":
-            outcome.failure = await self._job_failed(name, address, wait.goal, seen)
-        elif progress == "waiting":
-            outcome.failure = WaitTimeout(
-                f"The job {name} ({address}) is {seen.verdict.status}, not {wait.goal}, after {wait.timeout_seconds:g} s; "
-                "it goes on and costs until it ends, so raise wait_timeout or remove it with state=absent."
-            )
-
-    async def _job_failed(self, name: str, address: str, goal: WaitFor, seen: _Look) -> JobFailed:
-        """The failure of a job that was waited for: what happened, the end of its log, and where the whole result is."""
-        verdict = seen.verdict
-        result = await self._reader.result(seen.job) if seen.job is not None else None
-        link = result_url(seen.job.result_cid, self._network) if seen.job is not None else None
-        tail = [line.text for line in log_tail(result)]
-        last = f" Its last line is: {tail[-1][:200]}" if tail else ""
-        return JobFailed(
-            f"The job {name} ({address}) did not get to {goal}: {verdict.sentence}{last}",
-            reason=verdict.reason,
-            op=verdict.op,
-            exit_code=verdict.exit_code,
-            log_tail=tail,
-            result_url=link,
-        )
-
-    async def _all_ready(self, job: ObservedJob, document: dict[str, Any]) -> bool:
-        described = self._reader.describe(job, None, document, Verdict("running", None, ""))
-        answers = await asyncio.gather(*(self._node_api.ready(service["url"]) for service in described["services"] or []))
-        return all(answers)
 
     # --- the market ---------------------------------------------------------------------------------------------------
 
@@ -582,17 +394,15 @@ class JobService:
         else:
             definition = await self._reader.definition_if_readable(job)
         current = await self._reader.judged(job, definition, seen.now_seconds)
-        if current.verdict.status != "cancelled":
+        if desired is None or job.phase != "done":
             return current
-        # Ended by its owner, and no host has said anything: the chain alone says so. With a result it is only the host's word.
-        if job.result_cid is None or not complete:
-            return replace(current, removed=job.result_cid is None)
-        if current.verdict.reason != "stopped":
-            return current
-        if await self._observer.was_ended(job):
-            return replace(current, removed=True)
-        sentence = "The host calls the job stopped by its owner, and the chain knows of no such end."
-        return replace(current, verdict=replace(current.verdict, status="failed", reason="host_error", sentence=sentence))
+        if job.result_cid is None:
+            return replace(current, removed=True)  # over without a word of a host: only its owner's end does that
+        # A host may complete a job after the end, with whatever it likes; the job's history tells, once and for all.
+        if not complete or not await self._observer.was_ended(job):
+            claimed = complete and current.verdict.reason == "stopped"
+            return replace(current, verdict=_not_stopped(current.verdict)) if claimed else current
+        return replace(current, removed=True)
 
     # --- describing ---------------------------------------------------------------------------------------------------
 
@@ -601,7 +411,7 @@ class JobService:
     ) -> dict[str, Any] | None:
         """The job as it will be when the plan is applied; as it is when there is nothing to do."""
         if plan.posts is not None and seen.market is not None:
-            known = Cost(fee, seen.rent_lamports(_JOB_BYTES))
+            known = Cost(fee, seen.rent_lamports(JOB_BYTES))
             return predict(
                 desired,
                 address=address,
@@ -623,64 +433,25 @@ class JobService:
 _UNJUDGED = Verdict("pending", None, "")
 
 
+def _moved(error: NosanaError, race: int) -> bool:
+    """Whether the chain moved on between looking and acting. What was read at two moments may also show a job and the one that took its
+    place; in the next look they are not there together.
+    """
+    if isinstance(error, AmbiguousName):
+        return race == 1
+    return isinstance(error, Moved) or (isinstance(error, ProgramError) and error.name in MOVED_ON)
+
+
+def _not_stopped(verdict: Verdict) -> Verdict:
+    sentence = "The host calls the job stopped by its owner, and the chain knows of no such end."
+    return replace(verdict, status="failed", reason="host_error", sentence=sentence)
+
+
+async def _nothing() -> None:
+    return None
+
+
 def _without_rerun(desired: Desired, seen: Observation, tried: set[str]) -> Desired:
     """Where we were about to post there is a job by now, somebody else's or our own: that is the new run which rerun asks for."""
     jobs = (*seen.jobs, *((seen.latest,) if seen.latest else ()))
     return replace(desired, rerun="never") if any(job.address in tried for job in jobs) else desired
-
-
-def _together(earlier: Outcome | None, now: Outcome) -> Outcome:
-    """What an earlier round turned out to have done, with what this one did; the diff is that of the round that did it."""
-    if earlier is None:
-        return now
-    now.changed = True
-    now.actions = [*earlier.actions, *now.actions]
-    now.before, now.after = earlier.before, earlier.after
-    now.warn(earlier.warnings)
-    if earlier.balance_change is None or now.balance_change is None:
-        now.balance_change = None
-    else:
-        now.balance_change = earlier.balance_change + now.balance_change
-    return now
-
-
-def _fee_of(outcome: Outcome, plan: Plan) -> Callable[[ObservedJob], int | None]:
-    """The network fee that a posting or extension really took: what left the wallet beyond the deposit at the job's own price."""
-    extend = next((action for action in plan.actions if isinstance(action, Extend)), None)
-    before = extend.job.account.timeout_seconds if extend else 0
-    paid = next((done.nos_base_units for done in outcome.actions if done.kind in ("post", "extend")), None)
-
-    def fee(job: ObservedJob) -> int | None:
-        if paid is None:
-            return None
-        beyond = -paid - jobs_program.deposit(job.account.price, job.account.timeout_seconds - before)
-        return beyond if beyond >= 0 else None
-
-    return fee
-
-
-def _progress(goal: WaitFor, look: _Look) -> Progress:
-    status = look.verdict.status
-    if goal == "posted":
-        return "reached"
-    if status == "failed" and look.verdict.reason == "result_unavailable":
-        return "waiting"  # the host has posted its result and the gateway does not have it yet
-    if status in ("failed", "cancelled"):
-        return "impossible"
-    if goal == "completed":
-        return "reached" if status == "completed" else "waiting"
-    if goal == "ready":
-        return "reached" if look.ready else "impossible" if status == "completed" else "waiting"
-    return "reached" if status in ("running", "completed") else "waiting"
-
-
-def _gone(job: ObservedJob) -> dict[str, Any]:
-    """What changes in the description of a job whose account was closed: the deposit is back in full."""
-    account = job.account
-    return {
-        "status": "cancelled",
-        "reason": "removed",
-        "message": "The job was removed; deposit and rent were returned to its payer.",
-        "chain_state": "gone",
-        "cost": cost(account.price, account.timeout_seconds, 0),
-    }
