@@ -15,6 +15,7 @@ class NosanaError(Exception):
     code: stable word that a playbook may branch on (returned as ``failure.code``).
     retryable: whether the same run may succeed later without a change by the user.
     details: plain JSON values for the result; never a secret.
+    landed: signature of the transaction, where it failed on the chain itself, so that its fee is paid all the same.
     """
 
     code = "error"
@@ -23,6 +24,7 @@ class NosanaError(Exception):
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
         self.details: dict[str, Any] = details
+        self.landed: str | None = None
 
 
 class InvalidInput(NosanaError):

@@ -156,7 +156,9 @@ class Sender:
         if status is None or status.confirmation not in _LANDED:
             return None
         if status.err is not None:
-            raise program_error(status.err, await self._logs(signature), action=action)
+            error = program_error(status.err, await self._logs(signature), action=action)
+            error.landed = signature
+            raise error
         return Landed(signature, status.slot)
 
     async def _logs(self, signature: str) -> list[str]:

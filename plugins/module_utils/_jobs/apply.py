@@ -214,6 +214,13 @@ class Applier:
         )
         return self._receipt(draft, landed.signature, await self._landed(landed.signature))
 
+    async def lost(self, error: NosanaError) -> BalanceChange | None:
+        """What a transaction that failed has cost: nothing, or its fee where it failed on the chain itself."""
+        if error.landed is None:
+            return BalanceChange()
+        transaction = await self._landed(error.landed)
+        return None if transaction is None else self._change(transaction)
+
     async def _landed(self, signature: str) -> Transaction | None:
         for attempt in range(_RECEIPT_ATTEMPTS):
             try:
@@ -237,10 +244,13 @@ class Applier:
             Done(step.kind, step.job, signature, step.detail, _moved(transaction.transfers, own, step.first + budget, step.end + budget))
             for step in draft.steps
         )
-        change = BalanceChange(
+        return Receipt(done, self._change(transaction), tuple(self._created(draft, transaction)))
+
+    def _change(self, transaction: Transaction) -> BalanceChange:
+        own = jobs_program.token_account(self._owner, self._network.nos_mint)
+        return BalanceChange(
             transaction.tokens_change.get(own, 0), transaction.lamports_change.get(self._owner, 0), transaction.fee_lamports
         )
-        return Receipt(done, change, tuple(self._created(draft, transaction)))
 
     def _created(self, draft: Draft, transaction: Transaction) -> Iterator[str]:
         for instruction in draft.instructions:

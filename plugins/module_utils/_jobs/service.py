@@ -90,6 +90,10 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     failure: NosanaError | None = None
 
+    def spend(self, change: BalanceChange | None) -> None:
+        """None, where the ledger could not be asked, makes the whole unknown."""
+        self.balance_change = None if self.balance_change is None or change is None else self.balance_change + change
+
     def warn(self, sentences: Sequence[str]) -> None:
         self.warnings += [sentence for sentence in sentences if sentence not in self.warnings]
 
@@ -181,14 +185,19 @@ class JobService:
         self, once: Callable[[Outcome], Awaitable[Outcome]], lost_a_race: Callable[[NosanaError], None] | None = None
     ) -> Outcome:
         """Looks, plans and acts; looks again when the chain moved on in between and nothing was done yet."""
+        spent: BalanceChange | None = BalanceChange()
         for race in range(1, _RACES + 1):
-            outcome = Outcome()
+            outcome = Outcome(balance_change=spent)
             try:
                 return await once(outcome)
-            except (Moved, ProgramError) as error:
-                moved = isinstance(error, Moved) or error.name in MOVED_ON
-                if not moved or outcome.actions or race == _RACES:
-                    raise
+            except NosanaError as error:
+                spent = outcome.balance_change
+                if outcome.actions or race == _RACES or not _moved(error, race):
+                    if spent == BalanceChange():
+                        raise
+                    # Transactions that failed on the chain itself have cost their fees, which only an outcome tells.
+                    outcome.failure, outcome.changed = error, bool(outcome.actions)
+                    return outcome
                 if lost_a_race is not None and getattr(error, "name", None) == "AccountAlreadyInUse":
                     lost_a_race(error)
         return outcome
@@ -246,8 +255,11 @@ class JobService:
             return job, now
 
         first = None if plan.changed or current is None else _Look(current.job, current.verdict)
-        fee = _fee_of(outcome, plan, market, current)
-        await self._await(again, address, desired.name, document, wait, outcome, first=first, fee=fee)
+
+        def fee_of(job: ObservedJob) -> int | None:
+            return _fee_of(outcome, plan, job.account.price)
+
+        await self._await(again, address, desired.name, document, wait, outcome, first=first, fee_of=fee_of)
         return outcome
 
     async def _absent_once(self, name: str, purge: bool, outcome: Outcome, *, dry_run: bool) -> Outcome:
@@ -308,6 +320,7 @@ class JobService:
             try:
                 receipt = await self._applier.carry_out(each, document=document)
             except NosanaError as error:
+                outcome.spend(await self._applier.lost(error))
                 if not outcome.actions and isinstance(error, ProgramError) and error.name in MOVED_ON:
                     raise
                 outcome.failure = error
@@ -317,8 +330,7 @@ class JobService:
             outcome.changed = True
             outcome.actions += receipt.done
             outcome.warn(receipt.warnings)
-            if outcome.balance_change is not None:
-                outcome.balance_change = None if receipt.change is None else outcome.balance_change + receipt.change
+            outcome.spend(receipt.change)
 
     # --- drafts, money ------------------------------------------------------------------------------------------------
 
@@ -427,7 +439,7 @@ class JobService:
         outcome: Outcome,
         *,
         first: _Look | None,
-        fee: int | None,
+        fee_of: Callable[[ObservedJob], int | None],
     ) -> None:
         """Looks until the goal is reached, can no longer be reached, or time is up. `first` is what was seen already."""
 
@@ -455,7 +467,7 @@ class JobService:
             outcome.job = outcome.job or {"address": address, "name": name}
             return
         if seen.job is not None:
-            outcome.job = self._reader.describe(seen.job, name, document, seen.verdict, fee=fee)
+            outcome.job = self._reader.describe(seen.job, name, document, seen.verdict, fee=fee_of(seen.job))
         if progress == "impossible":
             outcome.failure = await self._job_failed(name, address, wait.goal, seen)
         elif progress == "waiting":
@@ -527,9 +539,10 @@ class JobService:
         else:
             definition = await self._reader.definition_if_readable(job)
         current = await self._reader.judged(job, definition, seen.now_seconds)
-        if current.verdict.status != "cancelled":
+        if desired is None or job.phase != "done":
             return current
-        # Ended by its owner, and no host has said anything: the chain alone says so. With a result it is only the host's word.
+        # Over without a result: the chain alone says that its owner ended it. With one, a host may have completed it after the end, with
+        # whatever it likes, or not be read yet; then the job's history tells.
         removed = job.result_cid is None or (complete and await self._observer.was_ended(job))
         return replace(current, removed=removed)
 
@@ -562,21 +575,29 @@ class JobService:
 _UNJUDGED = Verdict("pending", None, "")
 
 
+def _moved(error: NosanaError, race: int) -> bool:
+    """Whether the chain moved on between looking and acting. What was read at two moments may also show a job and the one that took its
+    place; in the next look they are not there together.
+    """
+    if isinstance(error, AmbiguousName):
+        return race == 1
+    return isinstance(error, Moved) or (isinstance(error, ProgramError) and error.name in MOVED_ON)
+
+
 async def _nothing() -> None:
     return None
 
 
-def _fee_of(outcome: Outcome, plan: Plan, market: jobs_program.Market, current: Current | None) -> int | None:
-    """The network fee that a posting or extension really took, from what the ledger shows."""
-    for done in outcome.actions:
-        if done.nos_base_units is None:
-            continue
-        if done.kind == "post" and plan.posts is not None:
-            return -done.nos_base_units - jobs_program.deposit(market.job_price, plan.posts.timeout_seconds)
-        extend = next((action for action in plan.actions if isinstance(action, Extend)), None)
-        if done.kind == "extend" and extend is not None and current is not None:
-            account = extend.job.account
-            return -done.nos_base_units - jobs_program.deposit(account.price, extend.timeout_seconds - account.timeout_seconds)
+def _fee_of(outcome: Outcome, plan: Plan, price: int) -> int | None:
+    """The network fee that a posting or extension really took, from what the ledger shows.
+
+    price: the job's own; the market's may have changed between the look and the posting.
+    """
+    paid = {done.kind: done.nos_base_units for done in outcome.actions}
+    for action in plan.actions:
+        kind, before = ("extend", action.job.account.timeout_seconds) if isinstance(action, Extend) else ("post", 0)
+        if isinstance(action, (Post, Extend)) and (moved := paid.get(kind)) is not None:
+            return -moved - jobs_program.deposit(price, action.timeout_seconds - before)
     return None
 
 
