@@ -12,8 +12,8 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import certifi
@@ -31,6 +31,7 @@ from nosana_localnet.server import Settings
 from nosana_localnet.thread import ThreadNetwork, running
 
 HOSTS = 64  # the first of them takes part in the recorded conversation
+SCENES_PER_NETWORK = 100
 PROGRAMS = {genesis.JOBS_PROGRAM: "nosana_jobs", genesis.DEVNET_JOBS_PROGRAM: "nosana_jobs", genesis.REWARDS_PROGRAM: "nosana_rewards"}
 
 
@@ -86,27 +87,47 @@ def stage(network: ThreadNetwork, rpc_url: str) -> Stage:
     return Stage(chain, Faucet(chain, faucet), network, map(host_key, range(1, HOSTS)))
 
 
-@pytest.fixture(scope="session")
-def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+@pytest.fixture
+def alone(request: pytest.FixtureRequest) -> Stage:
     """A stage for those who put the clock forward, which stands still otherwise, or write to the ledger: a local network that nobody else
     uses. On a real node it is the stage of all, where hosts are few and play more than once.
     """
     if os.environ.get("NOSANA_VALIDATOR"):
-        stage: Stage = request.getfixturevalue("stage")
-        yield replace(stage, host_keys=itertools.cycle(map(host_key, range(1, HOSTS))))
-        return
-    with running(Settings(port=0, runner="process", hosts={}, clock=time.time())) as network, pytest.MonkeyPatch.context() as patch:
+        return replace(request.getfixturevalue("stage"), host_keys=itertools.cycle(map(host_key, range(1, HOSTS))))
+    fresh: Fresh = request.getfixturevalue("fresh")
+    return fresh.stage()
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fresh]:
+    """Local networks for `alone`, one after the other."""
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         # Every task opens clients of its own. Reading all the certificates of the world, and looking for a library that is not there,
         # would take more than half of its time.
         few = tmp_path_factory.mktemp("certificates") / "one.pem"
-        few.write_text(
-            Path(certifi.where()).read_text(encoding="utf-8").split("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n"
-        )
+        end = "-----END CERTIFICATE-----\n"
+        few.write_text(Path(certifi.where()).read_text(encoding="utf-8").split(end)[0] + end)
         patch.setenv("SSL_CERT_FILE", str(few))
         patch.setitem(sys.modules, "trio", None)
-        chain = Chain(network.url)
-        faucet = Faucet(chain, network.call(lambda found: found.ledger.faucet))
-        yield Stage(chain, faucet, network, new_hosts(network), Hasty())
+        yield Fresh(stack)
+
+
+@dataclass
+class Fresh:
+    """A network that is replaced before it holds so much that looking through it takes long."""
+
+    stack: ExitStack
+    uses: int = 0
+
+    def stage(self) -> Stage:
+        if self.uses % SCENES_PER_NETWORK == 0:
+            self.stack.close()
+            network = self.stack.enter_context(running(Settings(port=0, runner="process", hosts={}, clock=time.time())))
+            chain = Chain(network.url)
+            faucet = Faucet(chain, network.call(lambda found: found.ledger.faucet))
+            self.now = Stage(chain, faucet, network, new_hosts(network), Hasty())
+        self.uses += 1
+        return self.now
 
 
 class Hasty(SystemClock):

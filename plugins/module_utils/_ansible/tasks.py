@@ -38,6 +38,9 @@ Learn = Callable[[list[str]], None]
 # Strategy → percentile of the recent fees (facts §12.1).
 _PERCENTILES = {"low": 25.0, "medium": 50.0, "high": 75.0}
 
+# The chain keeps a timeout in 64 bits, with a sign.
+_MOST_TIMEOUT_SECONDS = 2**63 - 1
+
 # Option → field of Network: each may be set on its own, so that a private RPC node or gateway serves any network.
 _ENDPOINTS = ("rpc_url", "ipfs_api_url", "ipfs_gateway_url", "api_url", "node_domain")
 
@@ -199,8 +202,8 @@ def _declaration(params: Params, warnings: list[str]) -> Declaration:
     warnings += declared.warnings
     if not params["market"]:
         raise InvalidInput("market is missing: name the market to post in by slug or address, or set NOSANA_MARKET.")
-    if params["timeout"] is not None and params["timeout"] <= 0:
-        raise InvalidInput(f"timeout is {params['timeout']}, and must be a number of seconds above 0.")
+    if params["timeout"] is not None and not 0 < params["timeout"] <= _MOST_TIMEOUT_SECONDS:
+        raise InvalidInput(f"timeout is {params['timeout']}, and must be a number of seconds from 1 to {_MOST_TIMEOUT_SECONDS}.")
     return Declaration(
         declared.name,
         declared.document,

@@ -164,10 +164,10 @@ class Observer:
         hint = self._hint(identity)
         return await self._look(identity, max(0, hint.generations - WINDOW // 2), market, hint)
 
-    async def complete(self, seen: Observation, *, cid: str | None = None, past: bool = True) -> Observation:
+    async def complete(self, seen: Observation, *, cid: str | None = None, past: bool = True, past_matters: bool = True) -> Observation:
         """The authoritative read: active jobs of other tools under the name, the first generation that was never used, and what became of
         the last one that was. `cid` is the declared definition's, by which a job is recognised without reading its definition. Without
-        `past`, only what still has an account counts as the last one.
+        `past`, only what still has an account counts as the last one; nor is it an error, where it does not matter, that a node forgot it.
         """
         warnings = _Warnings(list(seen.warnings))
         known = {job.address for job in seen.jobs}
@@ -181,7 +181,11 @@ class Observer:
         others = [job for job in others if job.address not in known]
         seen = replace(seen, jobs=(*seen.jobs, *others), generation=generation, warnings=tuple(warnings.sentences))
         if past:
-            seen = replace(seen, latest=None if seen.active else await self._latest(seen))
+            try:
+                seen = replace(seen, latest=None if seen.active else await self._latest(seen))
+            except HistoryUnavailable:
+                if past_matters:
+                    raise
         self._remember(seen)
         return seen
 

@@ -217,7 +217,7 @@ class JobService:
             # The authoritative read before money is spent, and beside it what the posting would cost if that read changes nothing.
             drafts = self._drafts(plan, desired, seen, seen.expected)
             completed, prepared, _checked = await asyncio.gather(
-                self._observer.complete(seen, cid=desired.cid),
+                self._observer.complete(seen, cid=desired.cid, past_matters=desired.rerun not in ("finished", "always")),
                 self._prepare(drafts),
                 check_network(self._rpc, self._network, knows_program=seen.knows_program) if plan.posts else _nothing(),
             )

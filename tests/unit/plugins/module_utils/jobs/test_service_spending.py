@@ -120,6 +120,7 @@ def test_a_node_without_the_history_lets_nothing_be_paid_twice(chain: Chain) -> 
     with pytest.raises(HistoryUnavailable, match="rerun=finished"):
         present(chain)
     assert (chain.sent, chain.pinned) == ([], [])
+    assert [done.job for done in present(chain, rerun="finished").actions] == [address(1)]
 
 
 def test_what_others_write_about_an_address_does_not_count(chain: Chain) -> None:
