@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from scenes import EXPIRATION, FOUND, Scene, set_up
+from scenes import EXPIRATION, FAILURE, FOUND, Scene, set_up
 from stage import TIMEOUT, Money, Stage, kinds
 
 from ansible_collections.nosana.compute.plugins.module_utils._ansible.tasks import TaskResult
@@ -275,3 +275,27 @@ def test_removed_by_its_address(alone: Stage, found: str) -> None:
     assert here.books().active == []
     check, real = pair(here, **options)
     both_as(row._replace(done="", said="" if row.done else row.said), check, real)
+
+
+def test_a_job_is_ended_and_older_ones_are_closed(alone: Stage) -> None:
+    """Two that are over, one of them old enough to be closed, and one that runs."""
+    here = set_up(alone, "completed")
+    here.pass_time(EXPIRATION + 1)
+    for result in (FAILURE, None):
+        job, host = here.poster.post(rerun="finished"), here.host()
+        host.work()
+        if result is not None:
+            host.finish(job, here.stage.pin(result))
+    here.pass_time(1)
+    options = {"state": "absent", "purge": True}
+    check, real = pair(here, **options)
+    assert kinds_of(real) == ["end", "clean"]
+    assert check.values["diff"] == real.values["diff"]
+    assert check.values["changed"]
+    assert len(check.warnings) == len(real.warnings) == 1
+    here.pass_time(EXPIRATION + 1)
+    check, real = pair(here, **options)
+    assert kinds_of(real) == ["clean", "clean"]
+    assert check.values["diff"] == real.values["diff"]
+    check, real = pair(here, **options)
+    assert (check.values["changed"], kinds_of(real), real.warnings, here.jobs) == (False, [], [], [])

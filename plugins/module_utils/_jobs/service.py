@@ -541,8 +541,8 @@ class JobService:
         current = await self._reader.judged(job, definition, seen.now_seconds)
         if desired is None or job.phase != "done":
             return current
-        # Over without a result: the chain alone says that its owner ended it. With one, a host may have completed it after the end, with
-        # whatever it likes, or not be read yet; then the job's history tells.
+        # Without a result the chain alone says that its owner ended it. With one, a host may have completed it after the end, with whatever
+        # it likes, so the job's history decides, and not what the result says.
         removed = job.result_cid is None or (complete and await self._observer.was_ended(job))
         return replace(current, removed=removed)
 
