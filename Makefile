@@ -119,7 +119,7 @@ test-transitions: $(DEV)/.localnet tree ## every cell of docs/transitions.md on 
 		pytest -c "$(CURDIR)/pyproject.toml" --rootdir . tests/lifecycle/test_transitions.py
 
 .PHONY: test-validator
-test-validator: validator-is-there $(DEV)/.localnet tree ## a job's life on a real Solana node, solana-test-validator; about five minutes
+test-validator: validator-is-there $(DEV)/.localnet tree ## a job's life on a real Solana node, solana-test-validator; about fifteen minutes
 	$(call say,the collection on a real Solana node)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) NOSANA_VALIDATOR="$$(command -v solana-test-validator)" $(ALONE) \
 		pytest -c "$(CURDIR)/pyproject.toml" --rootdir . tests/lifecycle

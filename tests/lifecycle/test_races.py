@@ -1,7 +1,8 @@
 """Somebody acts between a task's look and its deed: a host, another playbook, the market's owner, or whoever has the wallet too.
 
-Each race is run twice: before the transaction is simulated, and after that, when it is about to be sent. Whatever happens, what the task
-says about money is what the ledger says.
+Each race is run three times: before the transaction is simulated; after that, when it is about to be sent; and when it is sent and nobody
+has refused it, so that it fails on the chain itself and costs its fee, the only one of the three on a real node. Whatever happens, what the
+task says about money is what the ledger says.
 """
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -54,7 +55,10 @@ class Interruption:
             meanwhile()
 
 
-@pytest.fixture(params=["before it is simulated", "before it is sent", "before it lands"])
+MOMENTS = ("before it is simulated", "before it is sent", "before it lands")
+
+
+@pytest.fixture(params=MOMENTS[2:] if REAL else MOMENTS)
 def interruption(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Interruption:
     now = Interruption(request.param)
 
@@ -266,6 +270,13 @@ def test_another_extends_it_first(race: Race, first: int, done: list[str], timeo
     assert ran.values["job"]["timeout"] == timeout
     assert bool(ran.warnings) == (first > LONGER)
     assert race.here.books().deposits == timeout * PRICE
+
+
+def test_another_replaces_it_first_while_it_is_removed(race: Race) -> None:
+    race.posted()
+    ran = race.task(race.another(**RED), state="absent")
+    assert kinds_of(ran) == ["delist"]
+    assert race.here.jobs == []
 
 
 # --- the market -----------------------------------------------------------------------------------------------------------
