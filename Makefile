@@ -112,8 +112,14 @@ test-localnet: $(DEV)/.localnet tree ## the local network: recordings of the rea
 	$(call say,the collection on the local network)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) NOSANA_VALIDATOR= pytest -c "$(CURDIR)/pyproject.toml" --rootdir . tests/lifecycle
 
+.PHONY: test-transitions
+test-transitions: $(DEV)/.localnet tree ## every cell of docs/transitions.md on the local network; about ten minutes
+	$(call say,every transition)
+	@cd "$(COLLECTION)" && $(RUN_IN_DEV) NOSANA_VALIDATOR= NOSANA_TRANSITIONS=all \
+		pytest -c "$(CURDIR)/pyproject.toml" --rootdir . tests/lifecycle/test_transitions.py
+
 .PHONY: test-validator
-test-validator: validator-is-there $(DEV)/.localnet tree ## a job's life on a real Solana node, solana-test-validator; about three minutes
+test-validator: validator-is-there $(DEV)/.localnet tree ## a job's life on a real Solana node, solana-test-validator; about fifteen minutes
 	$(call say,the collection on a real Solana node)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) NOSANA_VALIDATOR="$$(command -v solana-test-validator)" $(ALONE) \
 		pytest -c "$(CURDIR)/pyproject.toml" --rootdir . tests/lifecycle

@@ -146,9 +146,11 @@ def clean(chain: Chain, by: Keypair, job: Pubkey, market: Pubkey) -> str:
     return chain.send([idl.instruction("clean", JOBS_PROGRAM, accounts)], [by])
 
 
-def list_job(chain: Chain, owner: Keypair, market: Pubkey, cid: str, *, timeout: int) -> Pubkey:
-    """Lists a job under fresh keys, as other tools do."""
-    job, run = Keypair(), Keypair()
+def list_job(
+    chain: Chain, owner: Keypair, market: Pubkey, cid: str, *, timeout: int, keys: tuple[Keypair, Keypair] | None = None
+) -> Pubkey:
+    """Lists a job under fresh keys, as other tools do, or under these, of the job and of its run."""
+    job, run = keys or (Keypair(), Keypair())
     accounts = PROGRAMS | {
         "job": job.pubkey(),
         "run": run.pubkey(),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import httpx
+from solders.account import Account
 from solders.hash import Hash
 from solders.instruction import Instruction
 from solders.keypair import Keypair
@@ -64,8 +65,11 @@ class Chain:
 
     def sign(self, instructions: Sequence[Instruction], signers: Sequence[Keypair]) -> VersionedTransaction:
         """A transaction that may land now; the first signer pays the fee."""
-        blockhash = Hash.from_string(self.rpc("getLatestBlockhash", CONFIRMED)["value"]["blockhash"])
-        return VersionedTransaction(MessageV0.try_compile(signers[0].pubkey(), list(instructions), [], blockhash), list(signers))
+        return VersionedTransaction(MessageV0.try_compile(signers[0].pubkey(), list(instructions), [], self.blockhash()), list(signers))
+
+    def blockhash(self) -> Hash:
+        """The newest one."""
+        return Hash.from_string(self.rpc("getLatestBlockhash", CONFIRMED)["value"]["blockhash"])
 
     def send(self, instructions: Sequence[Instruction], signers: Sequence[Keypair]) -> str:
         """Sends a transaction and returns its signature when it is confirmed. Failed when the node runs it first and it fails."""
@@ -92,6 +96,14 @@ class Chain:
         value = self.rpc("getAccountInfo", str(address), {**CONFIRMED, "encoding": "base64"})["value"]
         return None if value is None else base64.b64decode(value["data"][0])
 
+    def accounts(self, addresses: Sequence[Pubkey]) -> dict[Pubkey, Account | None]:
+        """Many accounts at one moment."""
+        values = self.rpc("getMultipleAccounts", [str(address) for address in addresses], {**CONFIRMED, "encoding": "base64"})["value"]
+        found = [
+            value and Account(value["lamports"], base64.b64decode(value["data"][0]), Pubkey.from_string(value["owner"])) for value in values
+        ]
+        return dict(zip(addresses, found, strict=True))
+
     def job(self, address: Pubkey) -> dict[str, Any] | None:
         """A job's fields, None where there is no account."""
         data = self.data(address)
@@ -104,9 +116,16 @@ class Chain:
 
     def run_of(self, job: Pubkey) -> tuple[Pubkey, dict[str, Any]]:
         """Address and fields of the one run account of a job."""
+        (found,) = self.runs_of(job)
+        return found
+
+    def runs_of(self, job: Pubkey) -> list[tuple[Pubkey, dict[str, Any]]]:
+        """Addresses and fields of the run accounts of a job: one while a host runs it."""
         options = {**CONFIRMED, "encoding": "base64", "filters": [{"dataSize": 120}, {"memcmp": {"offset": 8, "bytes": str(job)}}]}
-        (entry,) = self.rpc("getProgramAccounts", str(JOBS_PROGRAM), options)
-        return Pubkey.from_string(entry["pubkey"]), idl.decode_account("RunAccount", base64.b64decode(entry["account"]["data"][0]))
+        return [
+            (Pubkey.from_string(entry["pubkey"]), idl.decode_account("RunAccount", base64.b64decode(entry["account"]["data"][0])))
+            for entry in self.rpc("getProgramAccounts", str(JOBS_PROGRAM), options)
+        ]
 
     def lamports(self, address: Pubkey) -> int:
         """SOL in lamports."""
@@ -120,6 +139,10 @@ class Chain:
         """Base units in a token account; 0 where there is none."""
         data = self.data(account)
         return 0 if data is None else int.from_bytes(data[64:72], "little")
+
+    def signatures_of(self, address: Pubkey) -> set[str]:
+        """Transactions that named an address and landed, failed or not."""
+        return {entry["signature"] for entry in self.rpc("getSignaturesForAddress", str(address), CONFIRMED)}
 
     def fee(self, signature: str) -> int:
         """What a transaction cost, in lamports."""

@@ -7,24 +7,31 @@ With NOSANA_VALIDATOR, the path of solana-test-validator, it is the second. IPFS
 
 from __future__ import annotations
 
+import itertools
 import os
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import certifi
 import pytest
 import validator
 from actors import Faucet, host_key
 from chain import Chain
+from solders.keypair import Keypair
 from stage import Stage
 
+from ansible_collections.nosana.compute.plugins.module_utils._clients.clock import SystemClock
 from nosana_localnet import genesis, idl
 from nosana_localnet.ledger import NOS_MINT, Ledger
 from nosana_localnet.server import Settings
 from nosana_localnet.thread import ThreadNetwork, running
 
 HOSTS = 512  # the first of them takes part in the recorded conversation
+SCENES_PER_NETWORK = 100
 PROGRAMS = {genesis.JOBS_PROGRAM: "nosana_jobs", genesis.DEVNET_JOBS_PROGRAM: "nosana_jobs", genesis.REWARDS_PROGRAM: "nosana_rewards"}
 
 
@@ -78,3 +85,61 @@ def stage(network: ThreadNetwork, rpc_url: str) -> Stage:
     chain = Chain(rpc_url)
     faucet = network.call(lambda found: found.ledger.faucet)
     return Stage(chain, Faucet(chain, faucet), network, map(host_key, range(1, HOSTS)))
+
+
+@pytest.fixture
+def alone(request: pytest.FixtureRequest) -> Stage:
+    """A stage for those who put the clock forward, which stands still otherwise, or write to the ledger: a local network that nobody else
+    uses. On a real node it is the stage of all, where hosts are few and play more than once.
+    """
+    if os.environ.get("NOSANA_VALIDATOR"):
+        return replace(request.getfixturevalue("stage"), host_keys=itertools.cycle(map(host_key, range(1, HOSTS))))
+    fresh: Fresh = request.getfixturevalue("fresh")
+    return fresh.stage()
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fresh]:
+    """Local networks for `alone`, one after the other."""
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        # Every task opens clients of its own. Reading all the certificates of the world, and looking for a library that is not there,
+        # would take more than half of its time.
+        few = tmp_path_factory.mktemp("certificates") / "one.pem"
+        end = "-----END CERTIFICATE-----\n"
+        few.write_text(Path(certifi.where()).read_text(encoding="utf-8").split(end)[0] + end)
+        patch.setenv("SSL_CERT_FILE", str(few))
+        patch.setitem(sys.modules, "trio", None)
+        yield Fresh(stack)
+
+
+@dataclass
+class Fresh:
+    """A network that is replaced before it holds so much that looking through it takes long."""
+
+    stack: ExitStack
+    uses: int = 0
+
+    def stage(self) -> Stage:
+        if self.uses % SCENES_PER_NETWORK == 0:
+            self.stack.close()
+            network = self.stack.enter_context(running(Settings(port=0, runner="process", hosts={}, clock=time.time())))
+            chain = Chain(network.url)
+            faucet = Faucet(chain, network.call(lambda found: found.ledger.faucet))
+            self.now = Stage(chain, faucet, network, new_hosts(network), Hasty())
+        self.uses += 1
+        return self.now
+
+
+class Hasty(SystemClock):
+    """Nobody waits for a network whose clock stands still."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds / 100)
+
+
+def new_hosts(network: ThreadNetwork) -> Iterator[Keypair]:
+    """As many as anybody wants."""
+    while True:
+        key = Keypair()
+        network.call(lambda found, key=key: genesis.begin_stake(found.ledger, key.pubkey(), NOS_MINT))
+        yield key

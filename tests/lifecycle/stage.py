@@ -18,6 +18,7 @@ from solders.pubkey import Pubkey
 
 from ansible_collections.nosana.compute.plugins.module_utils._ansible.options import JOB_INFO_RULES, JOB_RULES, job_info_spec, job_spec
 from ansible_collections.nosana.compute.plugins.module_utils._ansible.tasks import TaskResult, job_info_task, job_task
+from ansible_collections.nosana.compute.plugins.module_utils._clients.clock import Clock
 from nosana_localnet.ledger import token_address
 from nosana_localnet.server import DOMAIN
 from nosana_localnet.thread import ThreadNetwork
@@ -63,7 +64,7 @@ class Poster:
         wanted = {"name": "job", "wait_sleep": LOOK_SECONDS}
         if options.get("state") != "absent":
             wanted |= {"market": str(self.market), **({} if "job_definition" in options else {"image": "nginx"})}
-        return await job_task(self._checked(job_spec(), JOB_RULES, wanted | options), check_mode=check_mode)
+        return await job_task(self._checked(job_spec(), JOB_RULES, wanted | options), check_mode=check_mode, clock=self.stage.clock)
 
     def info(self, **options: Any) -> list[dict[str, Any]]:
         """The jobs that nosana_job_info finds."""
@@ -103,6 +104,8 @@ class Stage:
     faucet: Faucet
     network: ThreadNetwork
     host_keys: Iterator[Keypair]
+    clock: Clock | None = None
+    """Of the tasks; None is real time."""
 
     def poster(self, market: Pubkey | None = None, *, lamports: int = LAMPORTS_PER_SOL, nos: int | None = BASE_UNITS_PER_NOS) -> Poster:
         """A wallet with money, in a market of its own unless one is named."""

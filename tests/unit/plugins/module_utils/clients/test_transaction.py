@@ -140,7 +140,7 @@ def test_a_failed_simulation_sends_nothing() -> None:
     rpc = FakeRpc(simulation=Simulation({"InstructionError": [0, {"Custom": 0}]}, ["x already in use"], 0))
     with pytest.raises(ProgramError) as caught:
         send(rpc)
-    assert caught.value.name == "AccountAlreadyInUse"
+    assert (caught.value.name, caught.value.landed) == ("AccountAlreadyInUse", None)
     assert rpc.sent == []
 
 
@@ -149,3 +149,4 @@ def test_a_landed_failure_has_the_programs_word() -> None:
     with pytest.raises(ProgramError) as caught:
         send(rpc)
     assert caught.value.name == "MarketInWrongState"
+    assert caught.value.landed  # its fee is paid

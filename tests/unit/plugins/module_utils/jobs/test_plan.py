@@ -5,10 +5,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -28,50 +26,21 @@ from ansible_collections.nosana.compute.plugins.module_utils._jobs.plan import (
     plan_present,
 )
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.verdict import Verdict
+from ansible_collections.nosana.compute.tests.unit.plugins.module_utils.jobs.transition_tables import (
+    FOUND,
+    ON_CHANGE,
+    PRESENT,
+    RERUN,
+    WISHES,
+    wanted,
+    wanted_when_absent,
+)
 
-DOCS = Path(__file__).parents[5] / "docs" / "transitions.md"
 MARKET, OTHER_MARKET = "7AtiXMSH6R1jjBxrcYjehCkkSF7zvYWte63gwEDBcGHq", "97G9NnvBDQ2WpKu6fasoMsAKmfj63C9rhysJnkeWodAf"
 WALLET, HOST = "9C6hybhQ6Aycep9jaUnP6uL9ZYvDjUp1aSkFWPUFJtpj", "HWAbUKhTSEXKarqXAjFB9EmaszsoB7dGEC7Gjxf7vNfk"
 MARKET_TIMEOUT, TIMEOUT = 7200, 3600
 
-FOUND = ("nothing", "removed", "queued", "running", "stopped", "claimed", "dead host") + (
-    "orphaned",
-    "completed",
-    "failed",
-    "result unavailable",
-)
-WISHES = ("same", "longer", "shorter", "definition", "market", "node")
-ON_CHANGE = ("replace", "fail", "ignore")
-RERUN = ("never", "failed", "finished", "always")
 REMOVALS = {"queued": "delist", "running": "end", "stopped": "recover"}
-
-
-class Row(NamedTuple):
-    """One row of the table of state=present."""
-
-    found: str
-    wish: str
-    on_change: str
-    rerun: str
-    done: str
-    said: str
-
-
-def rows(heading: str) -> Iterator[list[str]]:
-    """The rows of the table below a heading, cell by cell."""
-    section = DOCS.read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    lines = [line for line in section.splitlines() if line.startswith("|")]
-    for line in lines[2:]:
-        yield [cell.strip() for cell in line.strip("|").split("|")]
-
-
-PRESENT = [Row(*cells) for cells in rows("state: present")]
-
-
-def wanted(found: str, wish: str, on_change: str, rerun: str) -> Row:
-    """The first row that fits."""
-    asked = (found, wish, on_change, rerun)
-    return next(row for row in PRESENT if all(cell == "any" or value in cell.split(", ") for cell, value in zip(row, asked, strict=False)))
 
 
 def document(image: str = "nginx") -> dict[str, Any]:
@@ -166,8 +135,7 @@ def test_absent(found: str) -> None:
     wanted_words = {"queued": "delist", "running": "end", "claimed": "end", "dead host": "end", "stopped": "recover"}
     plan = plan_absent("web", current(found))
     assert words(plan) == wanted_words.get(found, "")
-    table = {name: row[2] for row in rows("state: absent") if row[1] == "any" for name in row[0].split(", ")}
-    assert table.get(found, "") == words(plan)
+    assert wanted_when_absent(found, "no").done == words(plan)
     assert plan.after == {}
     assert bool(plan.warnings) == (found == "orphaned")
 

@@ -110,6 +110,16 @@ def test_an_attempt_that_failed_on_the_chain_is_no_job(chain: Chain) -> None:
     assert not present(chain).changed
 
 
+@pytest.mark.parametrize("result", [SUCCESS, FAILURE])
+@pytest.mark.parametrize("closed", [False, True])
+def test_what_its_owner_ended_is_removed_whatever_the_host_completes_it_with(chain: Chain, result: Any, closed: bool) -> None:
+    happened(chain, address(), "list", "end", "complete", *(["clean"] if closed else []), result=result)
+    if not closed:
+        chain.job(address(), state=2, result=result)
+    assert [done.job for done in present(chain).actions] == [address(1)]
+    assert not present(chain).changed
+
+
 def test_another_definition_than_that_of_a_cleaned_job_is_a_new_order(chain: Chain) -> None:
     happened(chain, address(), "list", "finish", "clean", result=SUCCESS)
     assert [done.job for done in present(chain, document=CHANGED).actions] == [address(1)]
@@ -120,6 +130,7 @@ def test_a_node_without_the_history_lets_nothing_be_paid_twice(chain: Chain) -> 
     with pytest.raises(HistoryUnavailable, match="rerun=finished"):
         present(chain)
     assert (chain.sent, chain.pinned) == ([], [])
+    assert [done.job for done in present(chain, rerun="finished").actions] == [address(1)]
 
 
 def test_what_others_write_about_an_address_does_not_count(chain: Chain) -> None:
