@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from .._libraries import solders
 from .errors import NosanaError, OutcomeUnknown, TransactionExpired, Unreachable
-from .program import program_error, set_compute_unit_limit, set_compute_unit_price
+from .program import MOST_LOADED_BYTES, program_error, set_compute_unit_limit, set_compute_unit_price, set_loaded_accounts_limit
 
 if TYPE_CHECKING:
     from solders.instruction import Instruction
@@ -106,7 +106,7 @@ class Sender:
             asked, recent = await asyncio.gather(quoting, self.blockhash())
         else:
             asked, recent = quote, blockhash or await self.blockhash()
-        budget = [set_compute_unit_limit(asked.units), set_compute_unit_price(asked.unit_price)]
+        budget = [set_compute_unit_limit(asked.units), set_compute_unit_price(asked.unit_price), self._mark()]
         transaction = self._sign([*budget, *instructions], signers, fee_payer, recent.hash)
         signature = str(transaction.signatures[0])
         try:
@@ -176,6 +176,13 @@ class Sender:
                 f"The transaction {signature} to {action} was seen and is not confirmed yet; the next run finds out what became of it."
             )
         return landed
+
+    def _mark(self) -> Instruction:
+        """Makes the transaction unlike any other, and does nothing else: each value is above the runtime's own bound.
+
+        Two runs that do the same at the same moment would otherwise sign the same bytes, which land once, and both would report it as theirs.
+        """
+        return set_loaded_accounts_limit(MOST_LOADED_BYTES + int(self._clock.random() * (2**32 - MOST_LOADED_BYTES)))
 
     def _sign(
         self, instructions: Sequence[Instruction], signers: Sequence[Keypair], fee_payer: Keypair, blockhash: str

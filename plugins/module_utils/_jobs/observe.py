@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from .._clients import program as jobs_program
 from .._clients.errors import HistoryUnavailable, Moved, NosanaError, Refused, UnexpectedAnswer
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .cache import Cache
 
 Phase = Literal["queued", "running", "stopped", "done", "orphaned"]
+Signatures: TypeAlias = "Sequence[tuple[str, bool]]"
+Found = TypeVar("Found")
 
 # One getMultipleAccounts takes 100 keys; 16 generations are 32 of them, and more than a name has jobs in most lives.
 WINDOW = 16
@@ -92,6 +94,8 @@ class Observation:
     expected: the generation that is most likely the first unused one; generation: the one that is, None until :meth:`Observer.complete` was
     asked.
     latest: the newest job of the name that is over, unless it was removed; certain only when complete.
+    unconfirmed: addresses of jobs that seemed to be stopped, and may have been taken and finished while that was asked.
+    signatures: the history of generations whose accounts are known to be gone, where it was read already.
     """
 
     identity: Identity
@@ -107,6 +111,8 @@ class Observation:
     expected: int = 0
     generation: int | None = None
     latest: ObservedJob | None = None
+    unconfirmed: frozenset[str] = frozenset()
+    signatures: Mapping[int, Signatures] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -121,9 +127,10 @@ class Observation:
 
 @dataclass
 class _Hint:
-    """What an earlier run learned of a name; each part is checked before it is believed."""
+    """What an earlier run learned of a name; each part is checked before it is believed. `gone`: the newest job's account is closed."""
 
     generations: int = 0
+    gone: bool = False
     run: str | None = None
     market: str | None = None
 
@@ -162,7 +169,15 @@ class Observer:
         """
         identity = Identity(self._wallet, program=self._network.jobs_program, name=name)
         hint = self._hint(identity)
-        return await self._look(identity, max(0, hint.generations - WINDOW // 2), market, hint)
+        looking = self._look(identity, max(0, hint.generations - WINDOW // 2), market, hint, confirm=False)
+        if not hint.gone:
+            return await looking
+        # Most likely nothing is there, and then what became of the last job is the next question.
+        last = hint.generations - 1
+        seen, signatures = await asyncio.gather(looking, _or_error(self._signatures(identity.address(last))))
+        if isinstance(signatures, NosanaError) or any(job.generation == last for job in seen.jobs):
+            return seen
+        return replace(seen, signatures={last: signatures})
 
     async def complete(self, seen: Observation, *, cid: str | None = None, past: bool = True) -> Observation:
         """The authoritative read: active jobs of other tools under the name, the first generation that was never used, and what became of
@@ -171,21 +186,43 @@ class Observer:
         """
         warnings = _Warnings(list(seen.warnings))
         known = {job.address for job in seen.jobs}
-        others, generation = await asyncio.gather(
-            self._posted_by_others(seen.identity.name, cid, known, warnings), self._next_generation(seen)
+        history = _History(self._signatures, seen)
+        foreseeable = past and not seen.active
+        # What became of the last job is asked beside the rest, for the generation that is most likely the last.
+        (others, listed), generation, foreseen = await asyncio.gather(
+            self._posted_by_others(seen.identity.name, cid, known, warnings),
+            self._next_generation(seen, history),
+            _or_error(self._latest(seen, seen.expected, history) if foreseeable else _nothing()),
         )
+        seen = await self._confirmed(seen, listed)
+        foreseeable = foreseeable and generation == seen.expected
         if generation and generation - 1 not in seen.window:
             elsewhere = await self._look(seen.identity, max(0, generation - WINDOW), None, _Hint())
             seen = replace(seen, jobs=(*seen.jobs, *(job for job in elsewhere.jobs if job.address not in known)), window=elsewhere.window)
-        known = {job.address for job in seen.jobs}
+            foreseeable = False
+        known |= {job.address for job in seen.jobs}
         others = [job for job in others if job.address not in known]
         seen = replace(seen, jobs=(*seen.jobs, *others), generation=generation, warnings=tuple(warnings.sentences))
-        if past:
-            seen = replace(seen, latest=None if seen.active else await self._latest(seen))
+        if past and seen.active:
+            seen = replace(seen, latest=None)
+        elif foreseeable:
+            if isinstance(foreseen, NosanaError):
+                raise foreseen
+            seen = replace(seen, latest=foreseen)
+        elif past:
+            seen = replace(seen, latest=await self._latest(seen, generation, history))
         self._remember(seen)
         return seen
 
-    async def _look(self, identity: Identity, first: int, market: str | None, hint: _Hint) -> Observation:
+    async def _confirmed(self, seen: Observation, listed: set[str] | None) -> Observation:
+        """With the jobs as they are that seemed to be stopped and are not among the wallet's open jobs, which were listed later."""
+        moved = [job for job in seen.jobs if listed is not None and job.address in seen.unconfirmed - listed]
+        now = await self._as_they_are(moved)
+        gone = {job.address for job in moved} - set(now)
+        return replace(seen, jobs=tuple(now.get(job.address, job) for job in seen.jobs if job.address not in gone), unconfirmed=frozenset())
+
+    async def _look(self, identity: Identity, first: int, market: str | None, hint: _Hint, *, confirm: bool = True) -> Observation:
+        """Without `confirm`, a job that seems to be stopped is not asked about once more; :meth:`complete` has to do it."""
         window = range(first, first + WINDOW)
         addresses = {identity.address(generation): generation for generation in window}
         runs = {identity.address(generation, "run"): generation for generation in window}
@@ -202,7 +239,7 @@ class Observer:
             run_addresses = [identity.address(generation, "run"), hint.run]
             jobs.append(self._with_known_run(self._job(address, account, generation), snapshot, run_addresses))
         markets = {key: market_now for key in hinted if (market_now := self._market(snapshot.accounts.get(key))) is not None}
-        found = await self._with_runs(jobs, markets, warnings)
+        found = await self._with_runs(jobs, markets, warnings, confirm=confirm)
         lamports, base_units = self._wallet_in(snapshot)
         seen = Observation(
             identity=identity,
@@ -217,26 +254,27 @@ class Observer:
             window=window,
             expected=max([hint.generations, *(job.generation + 1 for job in found if job.generation is not None)]),
             latest=found[-1] if found and not any(job.active for job in found) else None,
+            unconfirmed=frozenset() if confirm else frozenset(job.address for job in found if job.phase == "stopped"),
             warnings=tuple(warnings.sentences),
         )
         if seen.active:
             self._remember(seen)
         return seen
 
-    async def _next_generation(self, seen: Observation) -> int:
+    async def _next_generation(self, seen: Observation, history: _History) -> int:
         """The first generation that was never used: no account and no signature in the address's history.
 
         Generations are used in order, so a doubling step and then halving finds it in few requests.
         """
         used = seen.expected - 1
-        last, next_one = await asyncio.gather(self._was_used(seen, used), self._was_used(seen, used + 1))
+        last, next_one = await asyncio.gather(self._was_used(seen, used, history), self._was_used(seen, used + 1, history))
         if last and not next_one:
             return used + 1
         if not last:
             # What an earlier run learned was of another chain, or of a fork that is no more.
             used = max((job.generation for job in seen.jobs if job.generation is not None), default=-1)
         step, unused = 1, used + 1
-        while await self._was_used(seen, unused):
+        while await self._was_used(seen, unused, history):
             used, unused, step = unused, unused + step, step * 2
             if unused > _MOST_GENERATIONS:
                 raise UnexpectedAnswer(
@@ -244,44 +282,46 @@ class Observer:
                 )
         while unused - used > 1:
             middle = (used + unused) // 2
-            if await self._was_used(seen, middle):
+            if await self._was_used(seen, middle, history):
                 used = middle
             else:
                 unused = middle
         return unused
 
-    async def _was_used(self, seen: Observation, generation: int) -> bool:
+    async def _was_used(self, seen: Observation, generation: int, history: _History) -> bool:
         if generation < 0 or any(job.generation == generation for job in seen.jobs):
             return True
-        address = seen.identity.address(generation)
-        if await self._rpc.get_signatures_for_address(address, limit=1):
+        if await history.of(generation):
             return True
         # A node without the old history may still hold the account; inside the window that was asked already.
-        return generation not in seen.window and await self._rpc.get_account(address) is not None
+        return generation not in seen.window and await self._rpc.get_account(seen.identity.address(generation)) is not None
 
-    async def _latest(self, seen: Observation) -> ObservedJob | None:
+    async def _signatures(self, address: str) -> list[tuple[str, bool]]:
+        return await self._rpc.get_signatures_for_address(address, limit=_MOST_SIGNATURES)
+
+    async def _latest(self, seen: Observation, unused: int, history: _History) -> ObservedJob | None:
         """The newest job of the name that is over; None when there was none, or when the newest was removed."""
         by_generation = {job.generation: job for job in seen.jobs}
-        for generation in reversed(range(max(0, (seen.generation or 0) - WINDOW), seen.generation or 0)):
+        for generation in reversed(range(max(0, unused - WINDOW), unused)):
             if generation in by_generation:
                 return by_generation[generation]
-            job, existed = await self._past(seen.identity, generation)
+            job, existed = await self._past(seen.identity, generation, history)
             if existed:
                 return job
         return None
 
     async def was_ended(self, job: ObservedJob) -> bool:
         """Whether a job that is over was ended by its owner. A host may say so in its result; the chain's history proves it."""
-        signatures = [sig for sig, ok in await self._rpc.get_signatures_for_address(job.address, limit=_MOST_SIGNATURES) if ok]
+        signatures = [sig for sig, ok in await self._signatures(job.address) if ok]
         return await ended_by_owner(self._rpc.get_transaction, self._network.jobs_program, job.address, signatures)
 
-    async def _past(self, identity: Identity, generation: int) -> tuple[ObservedJob | None, bool]:
+    async def _past(self, identity: Identity, generation: int, history: _History) -> tuple[ObservedJob | None, bool]:
         """What became of a job whose account is gone, and whether it ever existed: None when its owner removed it.
 
         A job that is over and whose account was closed afterwards (clean) is still over: it is not paid for again.
         """
         address = identity.address(generation)
-        signatures = [sig for sig, ok in await self._rpc.get_signatures_for_address(address, limit=_MOST_SIGNATURES) if ok]
+        signatures = [sig for sig, ok in await history.of(generation) if ok]
         if not signatures:
             return None, False
         fate = await read_fate(self._rpc.get_transaction, self._network.jobs_program, address, signatures)
@@ -309,7 +349,15 @@ class Observer:
 
     async def posted(self, identity: Identity, generation: int, market: str) -> tuple[ObservedJob | None, int]:
         """A job that was just posted, likewise."""
-        return await self._at(identity.address(generation), [market, identity.address(generation, "run")], generation)
+        job, now = await self._at(identity.address(generation), [market, identity.address(generation, "run")], generation)
+        if job is not None:
+            self._keep_hint(identity, _Hint(generation + 1, run=job.run_address, market=market))
+        return job, now
+
+    def removed(self, seen: Observation) -> None:
+        """Remembers that the name's newest job was just removed."""
+        if seen.generation:
+            self._keep_hint(seen.identity, _Hint(seen.generation, gone=True))
 
     async def _at(self, address: str, around: Sequence[str], generation: int | None) -> tuple[ObservedJob | None, int]:
         """`around`: accounts that may say where the job stands, its market and its run."""
@@ -337,8 +385,13 @@ class Observer:
         jobs = await self._with_runs([found[address] for address in sorted(found)], {}, warnings)
         return jobs, self._now(snapshot), tuple(warnings.sentences)
 
-    async def _posted_by_others(self, name: str, cid: str | None, known: set[str], warnings: _Warnings) -> list[ObservedJob]:
-        """Active jobs of the wallet outside the derived addresses whose definition carries the name."""
+    async def _posted_by_others(
+        self, name: str, cid: str | None, known: set[str], warnings: _Warnings
+    ) -> tuple[list[ObservedJob], set[str] | None]:
+        """Active jobs of the wallet outside the derived addresses whose definition carries the name.
+
+        And the addresses of all its jobs that are not over; None where the node refuses to list them.
+        """
         states = (jobs_program.JOB_QUEUED, jobs_program.JOB_STOPPED)
         try:
             answers = await asyncio.gather(
@@ -354,7 +407,8 @@ class Observer:
                 "The RPC node refuses getProgramAccounts, so jobs that other tools posted under this name are not seen; "
                 "set rpc_url to a node that allows it."
             )
-            return []
+            return [], None
+        listed = {address for found in answers for address, _account in found}
         jobs = [self._job(address, account) for found in answers for address, account in found if address not in known]
         jobs = [job for job in jobs if job.account.project == self._owner]
         facts = await self.definitions(job.definition_cid for job in jobs if job.definition_cid != cid)
@@ -364,7 +418,7 @@ class Observer:
                 f"The definitions of {len(unread)} active jobs could not be read, so their names are not known: {', '.join(unread[:5])}."
             )
         same = [job for job in jobs if job.definition_cid == cid or _name(facts.get(job.definition_cid)) == name]
-        return await self._with_runs(same, {}, warnings)
+        return await self._with_runs(same, {}, warnings), listed
 
     async def definitions(self, cids: Iterable[str]) -> dict[str, DefinitionFacts]:
         """What is known of pinned definitions; one that could not be read is left out.
@@ -391,16 +445,16 @@ class Observer:
     # --- runs ---------------------------------------------------------------------------------------------------------
 
     async def _with_runs(
-        self, jobs: Sequence[ObservedJob], markets: Mapping[str, jobs_program.Market], warnings: _Warnings
+        self, jobs: Sequence[ObservedJob], markets: Mapping[str, jobs_program.Market], warnings: _Warnings, *, confirm: bool = True
     ) -> list[ObservedJob]:
         """Adds to every active job whether it is queued, or else its run, which a host created under a key of its own.
 
-        Jobs whose accounts are gone by now are left out.
+        Jobs whose accounts are gone by now are left out. Without `confirm`, a stopped job that no host has claimed is not read once more.
         """
         unknown = [job for job in jobs if job.account.state != jobs_program.JOB_DONE and job.run is None]
         settled: dict[str, ObservedJob] = {}
         runs: dict[str, tuple[str, jobs_program.Run]] | None = {}
-        wanted = sorted({job.account.market for job in unknown} - set(markets))
+        wanted = sorted({job.account.market for job in unknown if job.account.state == jobs_program.JOB_QUEUED} - set(markets))
         if wanted:
             accounts, runs = await asyncio.gather(self._rpc.get_multiple_accounts(wanted), self._runs_of(unknown))
             read = {key: self._market(account) for key, account in zip(wanted, accounts, strict=True)}
@@ -422,7 +476,10 @@ class Observer:
             settled |= {job.address: replace(job, run_hidden=job.account.state == jobs_program.JOB_QUEUED) for job in lost}
         elif lost and runs is not None:
             settled |= {job.address: _running(job, runs) for job in lost if job.address in runs}
-            settled |= await self._as_they_are([job for job in lost if job.address not in runs])
+            idle = [job for job in lost if job.address not in runs]
+            sure = [job for job in idle if not confirm and job.account.state == jobs_program.JOB_STOPPED]
+            settled |= {job.address: job for job in sure}
+            settled |= await self._as_they_are([job for job in idle if job not in sure])
         gone = {job.address for job in unknown} - set(settled)
         return [settled.get(job.address, job) for job in jobs if job.address not in gone]
 
@@ -485,25 +542,50 @@ class Observer:
         key = f"name:{identity.address(0)}"
         facts = self._cache.get([key]).get(key)
         facts = facts if isinstance(facts, dict) else {}
-        generations, run, market = facts.get("generations"), facts.get("run"), facts.get("market")
-        return _Hint(
-            generations if isinstance(generations, int) and 0 <= generations <= _MOST_GENERATIONS else 0,
-            run if is_address(run) else None,
-            market if is_address(market) else None,
-        )
+        generations, run, market, gone = facts.get("generations"), facts.get("run"), facts.get("market"), facts.get("gone")
+        known = generations if isinstance(generations, int) and 0 <= generations <= _MOST_GENERATIONS else 0
+        return _Hint(known, known > 0 and gone is True, run if is_address(run) else None, market if is_address(market) else None)
 
     def _remember(self, seen: Observation) -> None:
         derived = [job for job in seen.jobs if job.generation is not None]
         active = next((job for job in derived if job.active), None)
         generations = seen.generation or max((job.generation + 1 for job in derived if job.generation is not None), default=0)
-        facts = {
-            "generations": generations,
-            "run": active.run_address if active else None,
-            "market": active.account.market if active else None,
-        }
-        key = f"name:{seen.identity.address(0)}"
-        if self._cache.get([key]).get(key) != facts:
-            self._cache.put({key: facts})
+        gone = generations > 0 and all(job.generation != generations - 1 for job in derived)
+        hint = _Hint(generations, gone, active.run_address, active.account.market) if active else _Hint(generations, gone)
+        self._keep_hint(seen.identity, hint)
+
+    def _keep_hint(self, identity: Identity, hint: _Hint) -> None:
+        self._cache.put({f"name:{identity.address(0)}": asdict(hint)})
+
+
+class _History:
+    """The transactions that named an address of a name, by generation, each asked for once."""
+
+    def __init__(self, ask: Callable[[str], Awaitable[Signatures]], seen: Observation) -> None:
+        self._ask = ask
+        self._identity = seen.identity
+        self._known = dict(seen.signatures)
+        self._asked: dict[int, asyncio.Future[Signatures]] = {}
+
+    async def of(self, generation: int) -> Signatures:
+        """Newest first, and whether each succeeded."""
+        if generation in self._known:
+            return self._known[generation]
+        if generation not in self._asked:
+            self._asked[generation] = asyncio.ensure_future(self._ask(self._identity.address(generation)))
+        return await self._asked[generation]
+
+
+async def _nothing() -> None:
+    return None
+
+
+async def _or_error(work: Awaitable[Found]) -> Found | NosanaError:
+    """For what is asked beside something else, and may turn out not to be wanted."""
+    try:
+        return await work
+    except NosanaError as error:
+        return error
 
 
 def _running(job: ObservedJob, runs: Mapping[str, tuple[str, jobs_program.Run]]) -> ObservedJob:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from .observe import ObservedJob
 
 Learn = Callable[[list[str]], None]
+
+
+async def _nothing() -> None:
+    return None
 
 
 class Reader:
@@ -62,6 +67,11 @@ class Reader:
         if cid not in self._documents:
             self._documents[cid] = await self._ipfs.fetch_json(cid)
         return self._documents[cid]
+
+    async def read_ahead(self, job: ObservedJob, known_cid: str | None) -> None:
+        """Reads the job's documents while something else is asked; the definition unless it is known. What cannot be read is asked again."""
+        definition = self.definition_if_readable(job) if job.definition_cid != known_cid else _nothing()
+        await asyncio.gather(definition, self.result(job))
 
     async def definition(self, job: ObservedJob) -> dict[str, Any]:
         document = await self._read(job.definition_cid)

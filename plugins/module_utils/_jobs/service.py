@@ -26,8 +26,9 @@ from .._clients.errors import (
     WaitTimeout,
 )
 from .._clients.ipfs import cid_of, encode_document
+from .._clients.rest import is_address
 from .apply import MOVED_ON, Applier, BalanceChange, Done, Draft, Prepared
-from .cache import Cache, facts_of_definition
+from .cache import Cache, facts_of_definition, keep_definition_facts
 from .chain import check_network, read_markets
 from .markets import Wish, choose, fits, standings
 from .money import BUDGETED_FEE_FRACTION, TRANSACTION_FEE_BUDGET_LAMPORTS, Need, check_funds, nos
@@ -127,7 +128,8 @@ class JobService:
         self._api = api
         self._node_api = node_api
         self._clock = clock
-        self._observer = Observer(rpc, ipfs, network, wallet, clock, cache or Cache.none())
+        self._cache = cache or Cache.none()
+        self._observer = Observer(rpc, ipfs, network, wallet, clock, self._cache)
         self._applier = Applier(rpc, ipfs, sender, network, wallet, clock)
         self._reader = Reader(ipfs, network, learn)
 
@@ -135,11 +137,12 @@ class JobService:
 
     async def present(self, declaration: Declaration, *, wait: Wait, dry_run: bool) -> Outcome:
         """Makes the declared job exist exactly once. With `dry_run` the plan is made and not applied."""
+        market, first = await self._named(declaration)
         desired = Desired(
             declaration.name,
             declaration.document,
             cid_of(encode_document(declaration.document)),
-            "" if isinstance(declaration.market, Wish) else await self._api.resolve_market(declaration.market),
+            market,
             declaration.timeout_seconds,
             declaration.on_change,
             declaration.rerun,
@@ -147,7 +150,9 @@ class JobService:
         )
 
         async def once(outcome: Outcome) -> Outcome:
-            return await self._present_once(declaration, desired, outcome, wait=wait, dry_run=dry_run)
+            nonlocal first
+            seen, first = first, None
+            return await self._present_once(declaration, desired, outcome, wait=wait, dry_run=dry_run, seen=seen)
 
         def lost_a_race(_error: NosanaError) -> None:
             # Somebody else has just posted: theirs is the new run that rerun asks for.
@@ -193,23 +198,27 @@ class JobService:
                     lost_a_race(error)
         return outcome
 
-    async def _present_once(self, declaration: Declaration, desired: Desired, outcome: Outcome, *, wait: Wait, dry_run: bool) -> Outcome:
-        seen = await self._observer.by_name(desired.name, market=desired.market or None)
+    async def _present_once(
+        self, declaration: Declaration, desired: Desired, outcome: Outcome, *, wait: Wait, dry_run: bool, seen: Observation | None
+    ) -> Outcome:
+        """One round; `seen` is the first look where it was taken already."""
+        seen = seen or await self._observer.by_name(desired.name, market=desired.market or None)
         if isinstance(declaration.market, Wish):
             desired, seen = await self._granted(declaration.market, desired, seen)
         market = seen.market
         if market is None:
             await check_network(self._rpc, self._network, knows_program=seen.knows_program)
             raise NotFound(f"There is no market {declaration.market} on {self._network.name} (no account at {desired.market}).")
-        current = await self._current(seen, desired)
+        current = await self._current(seen, desired) if seen.active or _is_told(seen.latest, desired) else _unread(seen.latest, desired)
         plan = plan_present(desired, current, market_timeout_seconds=market.job_timeout_seconds)
         prepared: list[Prepared] = []
         if plan.posts is not None or not seen.active:
             # The authoritative read before money is spent, and beside it what the posting would cost if that read changes nothing.
             drafts = self._drafts(plan, desired, seen, seen.expected)
-            completed, prepared, _checked = await asyncio.gather(
+            completed, prepared, _read, _checked = await asyncio.gather(
                 self._observer.complete(seen, cid=desired.cid),
                 self._prepare(drafts),
+                self._reader.read_ahead(seen.latest, desired.cid) if seen.latest and not seen.active else _nothing(),
                 check_network(self._rpc, self._network, knows_program=seen.knows_program) if plan.posts else _nothing(),
             )
             seen = replace(completed, market=market)
@@ -235,6 +244,8 @@ class JobService:
             return outcome
         known = None if plan.posts is not None or current is None else current.job
         if plan.changed:
+            if plan.posts is not None:  # so that no other name's posting has to read it from IPFS
+                keep_definition_facts(self._cache, {desired.cid: facts_of_definition(desired.document)})
             await self._apply(prepared, document if plan.posts else None, outcome, address, desired.name)
             if outcome.failure is not None:
                 return outcome
@@ -256,16 +267,21 @@ class JobService:
         drafts = (
             self._removal_drafts(plan_absent(name, Current(active[0], None, _UNJUDGED)), seen) if len(active) == 1 and not purge else []
         )
-        completed, prepared = await asyncio.gather(self._observer.complete(seen, past=False), self._prepare(drafts))
+        completed, prepared, _read = await asyncio.gather(
+            self._observer.complete(seen, past=False),
+            self._prepare(drafts),
+            self._reader.read_ahead(active[0], None) if active else _nothing(),
+        )
         current = await self._current(completed, None, complete=True)
         cleanable, locked = await self._cleanable(completed) if purge else ([], [])
         plan = plan_absent(name, current, cleanable=cleanable, locked=locked)
         if not drafts or current is None or current.job != active[0]:
             prepared = []
         outcome.warn(completed.warnings)
-        return await self._remove(
-            plan, name, current, outcome, missing=completed.nos_base_units is None, dry_run=dry_run, prepared=prepared
-        )
+        await self._remove(plan, name, current, outcome, missing=completed.nos_base_units is None, dry_run=dry_run, prepared=prepared)
+        if any(done.kind in ("delist", "recover") for done in outcome.actions):
+            self._observer.removed(completed)
+        return outcome
 
     async def _remove(
         self,
@@ -487,6 +503,24 @@ class JobService:
 
     # --- the market ---------------------------------------------------------------------------------------------------
 
+    async def _named(self, declaration: Declaration) -> tuple[str, Observation | None]:
+        """The address of a market named by slug or address; "" for a wish. And the first look, taken while the slug was asked about."""
+        market = declaration.market
+        if isinstance(market, Wish):
+            return "", None
+        key = f"market:{self._network.name}:{market}"
+        known = self._cache.get([key]).get(key)
+        if is_address(market) or not is_address(known):
+            address = await self._api.resolve_market(market)
+            if address != market:
+                self._cache.put({key: address})
+            return address, None
+        address, seen = await asyncio.gather(self._api.resolve_market(market), self._observer.by_name(declaration.name, market=known))
+        if address == known:
+            return address, seen
+        self._cache.put({key: address})
+        return address, None
+
     async def _granted(self, wish: Wish, desired: Desired, seen: Observation) -> tuple[Desired, Observation]:
         """The market that a wish comes to: that of the job that waits or runs while it fits, whatever prices do; else the cheapest."""
         listings = await self._api.listings()
@@ -560,6 +594,16 @@ class JobService:
 
 
 _UNJUDGED = Verdict("pending", None, "")
+
+
+def _is_told(job: ObservedJob | None, desired: Desired) -> bool:
+    """Whether the declaration and the chain say all about the job, so that nothing has to be read from IPFS."""
+    return job is None or (job.definition_cid == desired.cid and job.result_cid is None)
+
+
+def _unread(job: ObservedJob | None, desired: Desired) -> Current | None:
+    """A job that is over as far as it is known before its documents are read; good for a guess, never for a decision."""
+    return None if job is None else Current(job, desired.document if job.definition_cid == desired.cid else None, _UNJUDGED)
 
 
 async def _nothing() -> None:
