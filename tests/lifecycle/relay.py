@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 import time
 from collections import Counter
@@ -41,11 +42,21 @@ def rpc_error(code: int, message: str, data: Any = None) -> Answer:
     return Answer(200, json.dumps({"jsonrpc": "2.0", "id": 1, "error": {"code": code, "message": message, "data": data}}).encode())
 
 
-# Gets what is asked, the body, and the way to pass it on; None is no answer: the connection breaks off.
-Meddle = Callable[[str, bytes, Callable[[], Answer]], Answer | None]
+@dataclass(frozen=True)
+class Request:
+    """What is asked. `kind`: the method of JSON-RPC, or else "markets", "pin" or "read" (of IPFS)."""
+
+    kind: str
+    path: str
+    body: bytes
 
 
-def _honest(_kind: str, _body: bytes, pass_on: Callable[[], Answer]) -> Answer:
+# Gets what is asked and the way to pass it on; None is no answer: the connection breaks off.
+Meddle = Callable[[Request, Callable[[], Answer]], Answer | None]
+
+
+def honest(_request: Request, pass_on: Callable[[], Answer]) -> Answer:
+    """Passes everything on."""
     return pass_on()
 
 
@@ -57,7 +68,7 @@ class Relay:
     network: str
     port: int = 0
     delay_seconds: float = 0.0
-    meddle: Meddle = _honest
+    meddle: Meddle = honest
     kinds: list[str] = field(default_factory=list)
 
     @property
@@ -88,16 +99,18 @@ def _handler(relay: Relay, upstream: httpx.Client) -> type[BaseHTTPRequestHandle
             self._serve(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
 
         def _serve(self, body: bytes) -> None:
-            kind = kind_of(self.path, body)
-            relay.kinds.append(kind)
-            target = relay.node if self.path == "/" else relay.network + self.path
+            if len(body) < int(self.headers.get("Content-Length") or 0):
+                return  # who asked is dead
+            request = Request(kind_of(self.path, body), self.path, body)
+            relay.kinds.append(request.kind)
+            target = relay.network + self.path if request.kind in ("markets", "pin", "read") else relay.node
 
             def pass_on() -> Answer:
                 got = upstream.request(self.command, target, content=body, headers={"Content-Type": "application/json"})
                 return Answer(got.status_code, got.content)
 
             time.sleep(relay.delay_seconds)
-            answer = relay.meddle(kind, body, pass_on)
+            answer = relay.meddle(request, pass_on)
             if answer is None:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
@@ -113,13 +126,22 @@ def _handler(relay: Relay, upstream: httpx.Client) -> type[BaseHTTPRequestHandle
     return Handler
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client may be killed while it is answered."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def relaying(node: str, network: str) -> Iterator[Relay]:
     """A relay for as long as the block lasts."""
     relay = Relay(node, network)
     with httpx.Client(timeout=60, trust_env=False) as upstream:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(relay, upstream))
-        server.daemon_threads = True
+        server = _Server(("127.0.0.1", 0), _handler(relay, upstream))
         relay.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()

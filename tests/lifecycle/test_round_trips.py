@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from actors import Host, list_job
-from relay import Relay, relaying
+from relay import Answer, Relay, Request, honest, relaying
 from stage import TIMEOUT, Poster, Stage, kinds
 from test_lifecycle import SUCCESS
 from waves import SEND, Waves, counting
@@ -215,15 +215,15 @@ def test_a_stopped_job_that_was_claimed_and_finished_while_it_was_asked_about(st
     (job,) = stage.chain.jobs_of(poster.address)
     searches: list[bytes] = []
 
-    def meddle(kind: str, body: bytes, pass_on: Callable[[], Any]) -> Any:
+    def meddle(request: Request, pass_on: Callable[[], Answer]) -> Answer:
         answer = pass_on()
-        if kind == "getProgramAccounts" and not searches:
-            searches.append(body)
+        if request.kind == "getProgramAccounts" and not searches:
+            searches.append(request.body)
             other.claim(job)
             other.finish(job, stage.pin(SUCCESS))
         return answer
 
-    relay.meddle, honest = meddle, relay.meddle
+    relay.meddle = meddle
     try:
         result = poster.job(**relay.options, wait_for="completed")
     finally:

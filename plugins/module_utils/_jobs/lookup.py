@@ -75,7 +75,7 @@ class JobLookup:
     ) -> None:
         """`learn` is told the secrets in definitions that are read."""
         self._observer = Observer(rpc, ipfs, network, wallet, clock, cache)
-        self._reader = Reader(ipfs, network, learn)
+        self._reader = Reader(ipfs, network, learn, known=self._observer.named)
 
     async def find(self, query: Query) -> tuple[list[dict[str, Any]], list[str]]:
         """The jobs that match, as plain values, and warnings. No match is an empty list, never an error."""

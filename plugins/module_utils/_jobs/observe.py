@@ -10,7 +10,7 @@ import asyncio
 import struct
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from .._clients import program as jobs_program
 from .._clients.errors import HistoryUnavailable, Moved, NosanaError, Refused, UnexpectedAnswer
@@ -94,7 +94,6 @@ class Observation:
     expected: the generation that is most likely the first unused one; generation: the one that is, None until :meth:`Observer.complete` was
     asked.
     latest: the newest job of the name that is over, unless it was removed; certain only when complete.
-    unconfirmed: addresses of jobs that seemed to be stopped, and may have been taken and finished while that was asked.
     signatures: the history of generations whose accounts are known to be gone, where it was read already.
     """
 
@@ -111,7 +110,6 @@ class Observation:
     expected: int = 0
     generation: int | None = None
     latest: ObservedJob | None = None
-    unconfirmed: frozenset[str] = frozenset()
     signatures: Mapping[int, Signatures] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -158,6 +156,8 @@ class Observer:
         self._clock = clock
         self._cache = cache
         self._token_account = jobs_program.token_account(self._owner, network.nos_mint)
+        self.named: dict[str, Any] = {}
+        """Definitions that were read because their jobs might have the name asked for, and that do have it; by content address."""
 
     # --- by name ------------------------------------------------------------------------------------------------------
 
@@ -201,7 +201,8 @@ class Observer:
             seen = replace(seen, jobs=(*seen.jobs, *(job for job in elsewhere.jobs if job.address not in known)), window=elsewhere.window)
             foreseeable = False
         known |= {job.address for job in seen.jobs}
-        others = [job for job in others if job.address not in known]
+        derived = {seen.identity.address(generation): generation for generation in seen.window} if others else {}
+        others = [replace(job, generation=derived.get(job.address)) for job in others if job.address not in known]
         seen = replace(seen, jobs=(*seen.jobs, *others), generation=generation, warnings=tuple(warnings.sentences))
         if past and seen.active:
             seen = replace(seen, latest=None)
@@ -215,11 +216,14 @@ class Observer:
         return seen
 
     async def _confirmed(self, seen: Observation, listed: set[str] | None) -> Observation:
-        """With the jobs as they are that seemed to be stopped and are not among the wallet's open jobs, which were listed later."""
-        moved = [job for job in seen.jobs if listed is not None and job.address in seen.unconfirmed - listed]
+        """With the jobs as they are that seemed to be active and are not among the wallet's open jobs, which were listed later.
+
+        Without it a job and the one that has just taken its place would look like two.
+        """
+        moved = [job for job in seen.jobs if listed is not None and job.active and job.address not in listed]
         now = await self._as_they_are(moved)
         gone = {job.address for job in moved} - set(now)
-        return replace(seen, jobs=tuple(now.get(job.address, job) for job in seen.jobs if job.address not in gone), unconfirmed=frozenset())
+        return replace(seen, jobs=tuple(now.get(job.address, job) for job in seen.jobs if job.address not in gone))
 
     async def _look(self, identity: Identity, first: int, market: str | None, hint: _Hint, *, confirm: bool = True) -> Observation:
         """Without `confirm`, a job that seems to be stopped is not asked about once more; :meth:`complete` has to do it."""
@@ -254,7 +258,6 @@ class Observer:
             window=window,
             expected=max([hint.generations, *(job.generation + 1 for job in found if job.generation is not None)]),
             latest=found[-1] if found and not any(job.active for job in found) else None,
-            unconfirmed=frozenset() if confirm else frozenset(job.address for job in found if job.phase == "stopped"),
             warnings=tuple(warnings.sentences),
         )
         if seen.active:
@@ -411,7 +414,7 @@ class Observer:
         listed = {address for found in answers for address, _account in found}
         jobs = [self._job(address, account) for found in answers for address, account in found if address not in known]
         jobs = [job for job in jobs if job.account.project == self._owner]
-        facts = await self.definitions(job.definition_cid for job in jobs if job.definition_cid != cid)
+        facts = await self.definitions((job.definition_cid for job in jobs if job.definition_cid != cid), name=name)
         unread = sorted(job.address for job in jobs if job.definition_cid != cid and job.definition_cid not in facts)
         if unread:
             warnings.add(
@@ -420,10 +423,10 @@ class Observer:
         same = [job for job in jobs if job.definition_cid == cid or _name(facts.get(job.definition_cid)) == name]
         return await self._with_runs(same, {}, warnings), listed
 
-    async def definitions(self, cids: Iterable[str]) -> dict[str, DefinitionFacts]:
+    async def definitions(self, cids: Iterable[str], *, name: str | None = None) -> dict[str, DefinitionFacts]:
         """What is known of pinned definitions; one that could not be read is left out.
 
-        A document's address is its hash, so what an earlier run read needs no reading again.
+        A document's address is its hash, so what an earlier run read needs no reading again. Those with the `name` are kept whole in `named`.
         """
         wanted = sorted(set(cids))
         facts = read_definition_facts(self._cache, wanted)
@@ -432,9 +435,13 @@ class Observer:
         async def read(cid: str) -> tuple[str, DefinitionFacts] | None:
             async with gate:
                 try:
-                    return cid, facts_of_definition(await self._ipfs.fetch_json(cid))
+                    document = await self._ipfs.fetch_json(cid)
                 except NosanaError:
                     return None
+                facts = facts_of_definition(document)
+                if name is not None and facts.name == name:
+                    self.named[cid] = document
+                return cid, facts
 
         learned = await asyncio.gather(*(read(cid) for cid in wanted if cid not in facts))
         new = dict(pair for pair in learned if pair is not None)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .._clients.errors import NosanaError
@@ -32,8 +32,9 @@ async def _nothing() -> None:
 class Reader:
     """Reads each document once in a run."""
 
-    def __init__(self, ipfs: Ipfs, network: Network, learn: Learn | None = None) -> None:
-        """`learn` is told the secrets in definitions that are read."""
+    def __init__(self, ipfs: Ipfs, network: Network, learn: Learn | None = None, *, known: Mapping[str, Any] | None = None) -> None:
+        """`learn` is told the secrets in definitions that are read. `known`: documents that somebody else has read, by content address."""
+        self._known = {} if known is None else known
         self._learn = learn
         self._ipfs = ipfs
         self._network = network
@@ -64,6 +65,8 @@ class Reader:
 
     async def _read(self, cid: str) -> Any:
         """A pinned document, read once in a run."""
+        if cid in self._known:
+            return self._known[cid]
         if cid not in self._documents:
             self._documents[cid] = await self._ipfs.fetch_json(cid)
         return self._documents[cid]

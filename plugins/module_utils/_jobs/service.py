@@ -131,7 +131,7 @@ class JobService:
         self._cache = cache or Cache.none()
         self._observer = Observer(rpc, ipfs, network, wallet, clock, self._cache)
         self._applier = Applier(rpc, ipfs, sender, network, wallet, clock)
-        self._reader = Reader(ipfs, network, learn)
+        self._reader = Reader(ipfs, network, learn, known=self._observer.named)
 
     # --- nosana_job ---------------------------------------------------------------------------------------------------
 
