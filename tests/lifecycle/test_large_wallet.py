@@ -49,9 +49,7 @@ def test_found_by_name(owner: Poster, document: dict[str, Any]) -> None:
     first = declared(owner, document)
     assert 0 < first.counts["read"] <= ACTIVE
     again = declared(owner, document)
-    assert again.counts["read"] <= 1
-    assert len(again.trips) <= 4
-    assert again.rpc <= 12
+    assert (again.counts["read"], again.rpc) == (int(next(iter(document)) != "version"), 1)
 
 
 def test_posting_beside_them(owner: Poster) -> None:

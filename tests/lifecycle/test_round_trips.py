@@ -232,11 +232,18 @@ def test_a_stopped_job_that_was_claimed_and_finished_while_it_was_asked_about(st
 
 
 def test_a_job_of_another_tool(stage: Stage, observed: Run) -> None:
-    """It stands at an address that nobody can foretell, so it takes a search each time."""
+    """It stands at an address that nobody can foretell, so the first time it takes a search."""
     poster = stage.poster()
     definition = {"version": "0.1", "type": "container", "meta": {"name": "job"}, "ops": [ONE_OP]}
     list_job(stage.chain, poster.key, poster.market, stage.pin(definition), timeout=TIMEOUT)
     assert len(observed(poster, [], job_definition=definition).trips) == 3
+    assert observed(poster, [], job_definition=definition).trips == [["getMultipleAccounts"]]
+    stage.host(poster.market).work()
+    assert len(observed(poster, [], job_definition=definition).trips) == 2
+    assert observed(poster, [], job_definition=definition).trips == [["getMultipleAccounts"]]
+    assert observed(poster, ["end"], state="absent").before_confirmation == 3
+    assert observed(poster, [], name="other", state="absent").trips
+    assert observed(poster, ["post"], job_definition=definition).before_confirmation <= 4
 
 
 ONE_OP = {"type": "container/run", "id": "job", "args": {"image": "nginx"}}

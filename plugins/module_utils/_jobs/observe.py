@@ -125,12 +125,16 @@ class Observation:
 
 @dataclass
 class _Hint:
-    """What an earlier run learned of a name; each part is checked before it is believed. `gone`: the newest job's account is closed."""
+    """What an earlier run learned of a name; each part is checked before it is believed.
+
+    gone: the newest job's account is closed. other: an active job that another tool posted. run, market: those of the active job.
+    """
 
     generations: int = 0
     gone: bool = False
     run: str | None = None
     market: str | None = None
+    other: str | None = None
 
 
 @dataclass
@@ -231,11 +235,11 @@ class Observer:
         addresses = {identity.address(generation): generation for generation in window}
         runs = {identity.address(generation, "run"): generation for generation in window}
         about_wallet = [self._owner, self._token_account, self._network.jobs_program, jobs_program.RENT_SYSVAR, jobs_program.CLOCK_SYSVAR]
-        hinted = [key for key in (market, hint.market, hint.run) if key]
+        hinted = [key for key in (market, hint.market, hint.run, hint.other) if key]
         snapshot = await self._rpc.snapshot(list(dict.fromkeys([*addresses, *runs, *about_wallet, *hinted])))
         self._rpc.not_before(snapshot.slot)
         warnings = _Warnings()
-        jobs = []
+        jobs = self._adopted(identity.name, hint, snapshot)
         for address, generation in addresses.items():
             account = snapshot.accounts.get(address)
             if account is None or account.owner != self._network.jobs_program:
@@ -244,6 +248,7 @@ class Observer:
             jobs.append(self._with_known_run(self._job(address, account, generation), snapshot, run_addresses))
         markets = {key: market_now for key in hinted if (market_now := self._market(snapshot.accounts.get(key))) is not None}
         found = await self._with_runs(jobs, markets, warnings, confirm=confirm)
+        found = [job for job in found if job.generation is not None or job.active]
         lamports, base_units = self._wallet_in(snapshot)
         seen = Observation(
             identity=identity,
@@ -263,6 +268,20 @@ class Observer:
         if seen.active:
             self._remember(seen)
         return seen
+
+    def _adopted(self, name: str, hint: _Hint, snapshot: Snapshot) -> list[ObservedJob]:
+        """The job of another tool that an earlier run found under the name, if it is still there and still the wallet's."""
+        account = snapshot.accounts.get(hint.other) if hint.other else None
+        if hint.other is None or account is None or account.owner != self._network.jobs_program:
+            return []
+        try:
+            job = self._job(hint.other, account)
+        except UnexpectedAnswer:
+            return []
+        known = read_definition_facts(self._cache, [job.definition_cid]).get(job.definition_cid)
+        if job.account.project != self._owner or job.account.state == jobs_program.JOB_DONE or _name(known) != name:
+            return []
+        return [self._with_known_run(job, snapshot, [hint.run])]
 
     async def _next_generation(self, seen: Observation, history: _History) -> int:
         """The first generation that was never used: no account and no signature in the address's history.
@@ -551,14 +570,18 @@ class Observer:
         facts = facts if isinstance(facts, dict) else {}
         generations, run, market, gone = facts.get("generations"), facts.get("run"), facts.get("market"), facts.get("gone")
         known = generations if isinstance(generations, int) and 0 <= generations <= _MOST_GENERATIONS else 0
-        return _Hint(known, known > 0 and gone is True, run if is_address(run) else None, market if is_address(market) else None)
+        addresses = [value if is_address(value) else None for value in (run, market, facts.get("other"))]
+        return _Hint(known, known > 0 and gone is True, *addresses)
 
     def _remember(self, seen: Observation) -> None:
         derived = [job for job in seen.jobs if job.generation is not None]
-        active = next((job for job in derived if job.active), None)
+        active = next(iter(seen.active), None)
         generations = seen.generation or max((job.generation + 1 for job in derived if job.generation is not None), default=0)
         gone = generations > 0 and all(job.generation != generations - 1 for job in derived)
-        hint = _Hint(generations, gone, active.run_address, active.account.market) if active else _Hint(generations, gone)
+        hint = _Hint(generations, gone)
+        if active is not None:
+            other = active.address if active.generation is None else None
+            hint = _Hint(generations, gone, active.run_address, active.account.market, other)
         self._keep_hint(seen.identity, hint)
 
     def _keep_hint(self, identity: Identity, hint: _Hint) -> None:

@@ -215,6 +215,8 @@ class JobService:
         if plan.posts is not None or not seen.active:
             # The authoritative read before money is spent, and beside it what the posting would cost if that read changes nothing.
             drafts = self._drafts(plan, desired, seen, seen.expected)
+            # So that nobody has to read it from IPFS to know its name.
+            keep_definition_facts(self._cache, {desired.cid: facts_of_definition(desired.document)})
             completed, prepared, _read, _checked = await asyncio.gather(
                 self._observer.complete(seen, cid=desired.cid),
                 self._prepare(drafts),
@@ -244,8 +246,6 @@ class JobService:
             return outcome
         known = None if plan.posts is not None or current is None else current.job
         if plan.changed:
-            if plan.posts is not None:  # so that no other name's posting has to read it from IPFS
-                keep_definition_facts(self._cache, {desired.cid: facts_of_definition(desired.document)})
             await self._apply(prepared, document if plan.posts else None, outcome, address, desired.name)
             if outcome.failure is not None:
                 return outcome
