@@ -39,6 +39,8 @@ LOCALNET_FILES := $(shell find localnet/src localnet/program/nosana_jobs.so loca
 UNIT := tests/unit
 FUZZ := tests/fuzz
 FUZZ_EXAMPLES ?= 10000
+KILLS ?= 200
+SEED ?= nosana.compute
 RUN_IN_DEV = PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONPATH="$(TREE)"
 
 say = @printf '\n== %s\n' "$(1)"
@@ -61,7 +63,7 @@ demo: $(DEMO)/.localnet build ## deploy three jobs on a local network, look at t
 		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py"
 
 .PHONY: test
-test: lint test-unit test-fuzz test-line-a test-localnet test-secrets test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about ten minutes
+test: lint test-unit test-fuzz test-line-a test-localnet test-races test-secrets test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about ten minutes
 	$(call say,All tests passed)
 
 # --- parts of the tests ----------------------------------------------------------------------------------------------
@@ -131,6 +133,26 @@ validator-is-there:
 		echo "  CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 cargo install agave-validator --version 3.1.12 --locked --bin solana-test-validator"; \
 		echo "(with Rust and, on Debian: apt-get install libclang-dev clang libudev-dev pkg-config protobuf-compiler cmake libssl-dev)"; \
 		exit 1; }
+
+.PHONY: test-races
+test-races: $(DEV)/.localnet tree ## twenty ansible-playbooks at once, and runs that are killed at ten random moments
+	$(call say,races)
+	@$(MAKE) races-and-kills KILLS=10 TESTS=.
+
+.PHONY: test-kills
+test-kills: $(DEV)/.localnet tree ## runs that are killed, at 200 random moments; KILLS sets how many, SEED the moments
+	$(call say,killed at $(KILLS) random moments)
+	@$(MAKE) races-and-kills KILLS=$(KILLS) TESTS="-s test_kills.py"
+
+.PHONY: races-and-kills
+races-and-kills:
+	@cd "$(COLLECTION)/tests/races" && $(RUN_IN_DEV) NOSANA_KILLS=$(KILLS) NOSANA_SEED="$(SEED)" \
+		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(TESTS)
+
+.PHONY: bench
+bench: $(DEV)/.localnet tree ## how quick the collection is and how often it asks, against what was promised
+	$(call say,the collection measured)
+	@cd "$(COLLECTION)" && $(RUN_IN_DEV) "$(DEV)/bin/python" tests/lifecycle/bench.py
 
 .PHONY: bench-localnet
 bench-localnet: $(DEV)/.localnet ## how fast the local network is, against what was promised

@@ -390,7 +390,7 @@ def test_posted_by_several_at_once(stage: Stage) -> None:
     begin = poster.money
 
     async def all_at_once() -> list[Any]:
-        # Different definitions, so that no two of them send one and the same transaction; who comes late leaves the job as it is.
+        # Different definitions; who comes late leaves the job as it is.
         return await asyncio.gather(*(poster.job_in_loop(env={"NUMBER": str(number)}, on_change="ignore") for number in range(4)))
 
     results = asyncio.run(all_at_once())
@@ -416,7 +416,7 @@ def test_extended_by_several_at_once(stage: Stage) -> None:
 
 
 def test_the_same_task_twice_at_once(stage: Stage) -> None:
-    """Under one blockhash both sign one and the same transaction, which lands once; both have posted it."""
+    """They may have the same blockhash, and yet each signs a transaction of its own, so that only one of them says that it has posted."""
     poster = stage.poster()
 
     async def both_at_once() -> tuple[Any, Any]:
@@ -426,6 +426,7 @@ def test_the_same_task_twice_at_once(stage: Stage) -> None:
     assert (first.failure, second.failure) == (None, None)
     (job,) = stage.chain.jobs_of(poster.address)
     assert first.values["id"] == second.values["id"] == str(job)
+    assert sorted([first.values["changed"], second.values["changed"]]) == [False, True]
     assert stage.vault(poster.market) == DEPOSIT
 
 

@@ -95,6 +95,10 @@ def test_after_a_job_of_another_tool_comes_one_of_ours(here: Scene, ended: bool)
     else:
         host.finish(job, here.stage.pin(SUCCESS))
     check, real = pair(here, job_definition=DEFINITION)
+    if not ended:
+        # It was adopted while it ran, so it is not paid for again now that it is over.
+        assert (kinds_of(real), real.values["id"], real.values["status"]) == ([], str(job), "completed")
+        check, real = pair(here, job_definition=DEFINITION, rerun="finished")
     assert kinds_of(real) == ["post"]
     assert check.values["id"] == real.values["id"] == str(derived(here))
     assert kinds_of(run(here, check_mode=False, job_definition=DEFINITION)) == []

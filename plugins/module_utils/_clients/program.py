@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SYSTEM_PROGRAM = "11111111111111111111111111111111"
 TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
 TOKEN_ACCOUNT_PROGRAM = "ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL"
+MOST_LOADED_BYTES = 64 * 1024 * 1024  # the runtime's own bound
 COMPUTE_BUDGET_PROGRAM = "ComputeBudget111111111111111111111111111111"
 RENT_SYSVAR = "SysvarRent111111111111111111111111111111111"
 CLOCK_SYSVAR = "SysvarC1ock11111111111111111111111111111111"
@@ -403,6 +404,11 @@ def set_compute_unit_limit(units: int) -> Instruction:
 def set_compute_unit_price(micro_lamports: int) -> Instruction:
     """The priority fee, in millionths of a lamport for each compute unit."""
     return _compute_budget(b"\x03" + struct.pack("<Q", micro_lamports))
+
+
+def set_loaded_accounts_limit(size_bytes: int) -> Instruction:
+    """How many bytes of accounts the transaction may load; whatever is above the runtime's own bound means that bound."""
+    return _compute_budget(b"\x04" + struct.pack("<I", size_bytes))
 
 
 def _compute_budget(data: bytes) -> Instruction:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .._libraries import solders
 from .errors import InsufficientFunds, NosanaError, OutcomeUnknown, ProgramError, Refused, TransactionExpired
-from .program import program_error, set_compute_unit_limit, set_compute_unit_price
+from .program import MOST_LOADED_BYTES, program_error, set_compute_unit_limit, set_compute_unit_price, set_loaded_accounts_limit
 
 if TYPE_CHECKING:
     from solders.instruction import Instruction
@@ -30,7 +30,6 @@ LOWEST_PRIORITY_FEE, HIGHEST_PRIORITY_FEE = 10_000, 15_000_000  # micro-lamports
 # Busy accounts that every fee market moves around: wrapped SOL and USDC.
 _FEE_ACCOUNTS = ("So11111111111111111111111111111111111111112", "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v")
 _UNITS_HEADROOM, _UNITS_EXTRA = 1.2, 10_000
-_UNITS_SPREAD = 8192
 _MOST_UNITS = 1_400_000
 _LAMPORTS_PER_SIGNATURE = 5_000
 _POLL_SECONDS = 0.5
@@ -141,9 +140,7 @@ class Sender:
             asked, recent = await asyncio.gather(quoting, self.blockhash())
         else:
             asked, recent = quote, blockhash or await self.blockhash()
-        # Two runs that do the same at the same moment would sign the same bytes, and both take the one transaction for their own.
-        units = min(_MOST_UNITS, asked.units + int(self._clock.random() * _UNITS_SPREAD))
-        budget = [set_compute_unit_limit(units), set_compute_unit_price(asked.unit_price)]
+        budget = [set_compute_unit_limit(asked.units), set_compute_unit_price(asked.unit_price), self._mark()]
         transaction = self._sign([*budget, *instructions], signers, fee_payer, recent.hash)
         raw, signature = bytes(transaction), str(transaction.signatures[0])
         await self._send_first(raw, signature, action)
@@ -234,6 +231,13 @@ class Sender:
             return await self._rpc.get_transaction_logs(signature)
         except NosanaError:
             return []
+
+    def _mark(self) -> Instruction:
+        """Makes the transaction unlike any other, and does nothing else: each value is above the runtime's own bound.
+
+        Two runs that do the same at the same moment would otherwise sign the same bytes, which land once, and both would report it as theirs.
+        """
+        return set_loaded_accounts_limit(MOST_LOADED_BYTES + int(self._clock.random() * (2**32 - MOST_LOADED_BYTES)))
 
     def _sign(
         self, instructions: Sequence[Instruction], signers: Sequence[Keypair], fee_payer: Keypair, blockhash: str

@@ -64,7 +64,7 @@ async def read_fate(read: ReadTransaction, program: str, address: str, signature
             continue
         if newest[0].name not in CLOSED_BY or newest[0].name in REMOVED_BY:
             return Fate(newest[0].name, None)
-        if any(event.name in _RESULT_BY or event.name in _POSTED_BY for event in newest):
+        if any(event.name in _OVER_BY or event.name in _POSTED_BY for event in newest):
             break
     if not newest:
         return None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .._clients import program as jobs_program
 from .cache import DefinitionFacts, facts_of_definition
 from .observe import ObservedJob, Observer
-from .reader import Learn, Reader
+from .reader import Documents, Learn, Reader
 from .verdict import MAX_LOG_CHARACTERS, read_log
 
 if TYPE_CHECKING:
@@ -74,8 +74,9 @@ class JobLookup:
         learn: Learn | None = None,
     ) -> None:
         """`learn` is told the secrets in definitions that are read."""
-        self._observer = Observer(rpc, ipfs, network, wallet, clock, cache)
-        self._reader = Reader(ipfs, network, learn)
+        documents = Documents(ipfs)
+        self._observer = Observer(rpc, documents, network, wallet, clock, cache)
+        self._reader = Reader(documents, network, learn)
 
     async def find(self, query: Query) -> tuple[list[dict[str, Any]], list[str]]:
         """The jobs that match, as plain values, and warnings. No match is an empty list, never an error."""

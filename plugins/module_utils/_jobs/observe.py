@@ -23,11 +23,11 @@ from .identity import Identity
 
 if TYPE_CHECKING:
     from .._clients.clock import Clock
-    from .._clients.ipfs import Ipfs
     from .._clients.networks import Network
     from .._clients.rpc import Account, Rpc, Snapshot
     from .._libraries import solders
     from .cache import Cache
+    from .reader import Documents
 
 Phase = Literal["queued", "running", "stopped", "done", "orphaned"]
 Past = Literal["strict", "lenient", "accounts"]
@@ -148,9 +148,11 @@ class _Warnings:
 class Observer:
     """Reads jobs of one wallet from one network."""
 
-    def __init__(self, rpc: Rpc, ipfs: Ipfs, network: Network, wallet: solders.keypair.Keypair, clock: Clock, cache: Cache) -> None:
+    def __init__(
+        self, rpc: Rpc, documents: Documents, network: Network, wallet: solders.keypair.Keypair, clock: Clock, cache: Cache
+    ) -> None:
         self._rpc = rpc
-        self._ipfs = ipfs
+        self._documents = documents
         self._network = network
         self._wallet = wallet
         self._owner = str(wallet.pubkey())
@@ -426,6 +428,10 @@ class Observer:
         found = await self._rpc.get_program_accounts(self._network.jobs_program, filters=filters)
         return [self._job(address, account) for address, account in found]
 
+    def know(self, cid: str, document: Any) -> None:
+        """A definition that was just posted needs no reading by whoever posts beside it."""
+        keep_definition_facts(self._cache, {cid: facts_of_definition(document)})
+
     async def definitions(self, cids: Iterable[str]) -> dict[str, DefinitionFacts]:
         """What is known of pinned definitions; one that could not be read is left out.
 
@@ -445,7 +451,7 @@ class Observer:
         async def read(cid: str) -> None:
             async with gate:
                 try:
-                    new[cid] = facts_of_definition(await self._ipfs.fetch_json(cid))
+                    new[cid] = facts_of_definition(await self._documents.read(cid))
                 except NosanaError as error:
                     failures[cid] = error
 
@@ -467,7 +473,9 @@ class Observer:
         unknown = [job for job in jobs if job.account.state != jobs_program.JOB_DONE and job.run is None]
         settled: dict[str, ObservedJob] = {}
         runs: dict[str, tuple[str, jobs_program.Run]] | None = {}
-        wanted = sorted({job.account.market for job in unknown} - set(markets))
+        # A job that was given up waits in no queue.
+        waiting = [job for job in unknown if job.account.state == jobs_program.JOB_QUEUED]
+        wanted = sorted({job.account.market for job in waiting} - set(markets))
         if wanted:
             accounts, runs = await asyncio.gather(self._rpc.get_multiple_accounts(wanted), self._runs_of(unknown))
             read = {key: self._market(account) for key, account in zip(wanted, accounts, strict=True)}
@@ -480,16 +488,19 @@ class Observer:
                 settled[job.address] = replace(job, queued=True)
         # The queue was read first, so what is neither there nor runs has left the queue before, and its run ended since; or it is an orphan.
         lost = [job for job in unknown if job.address not in settled]
-        runs = await self._runs_of(lost) if lost and runs is not None else runs
-        if runs is None and lost:
+        if lost and runs is not None and not (wanted and all(job not in waiting for job in lost)):
+            runs = await self._runs_of(lost)
+        if lost and runs is None:
             warnings.add(
                 "The RPC node refuses getProgramAccounts, so it is not known which host runs a job that waited in a queue, and such a job "
                 "cannot be ended; set rpc_url to a node that allows it."
             )
-            settled |= {job.address: replace(job, run_hidden=job.account.state == jobs_program.JOB_QUEUED) for job in lost}
+            settled |= {job.address: replace(job, run_hidden=job in waiting) for job in lost}
         elif lost and runs is not None:
             settled |= {job.address: _running(job, runs) for job in lost if job.address in runs}
-            settled |= await self._without_run([job for job in lost if job.address not in runs])
+            # A job that seems to be given up may have been taken and finished meanwhile; then the program refuses what is done to it.
+            settled |= {job.address: job for job in lost if job not in waiting and job.address not in runs}
+            settled |= await self._without_run([job for job in lost if job.address not in settled])
         gone = {job.address for job in unknown} - set(settled)
         return [settled.get(job.address, job) for job in jobs if job.address not in gone]
 

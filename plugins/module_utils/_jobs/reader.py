@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -21,18 +22,38 @@ if TYPE_CHECKING:
     from .._clients.networks import Network
     from .observe import ObservedJob
 
+_MOST_DOCUMENTS = 64
 Learn = Callable[[list[str]], None]
 
 
-class Reader:
-    """Reads each document once in a run."""
+class Documents:
+    """Pinned documents, each read once in a run; of very many only the newest are kept."""
 
-    def __init__(self, ipfs: Ipfs, network: Network, learn: Learn | None = None) -> None:
+    def __init__(self, ipfs: Ipfs) -> None:
+        self._ipfs = ipfs
+        self._kept: dict[str, Any] = {}
+
+    async def read(self, cid: str) -> Any:
+        """The JSON document of that address, verified."""
+        if cid not in self._kept:
+            self._kept[cid] = await self._ipfs.fetch_json(cid)
+            if len(self._kept) > _MOST_DOCUMENTS:
+                del self._kept[next(iter(self._kept))]
+        return self._kept[cid]
+
+    def forget(self, cid: str) -> None:
+        """Results may be large; whoever reads many jobs keeps one at a time."""
+        self._kept.pop(cid, None)
+
+
+class Reader:
+    """Reads a job's documents and judges it."""
+
+    def __init__(self, documents: Documents, network: Network, learn: Learn | None = None) -> None:
         """`learn` is told the secrets in definitions that are read."""
         self._learn = learn
-        self._ipfs = ipfs
+        self._documents = documents
         self._network = network
-        self._documents: dict[str, Any] = {}
 
     async def judged(self, job: ObservedJob, definition: dict[str, Any] | None, now_seconds: int) -> Current:
         """The job with its verdict; reads its result."""
@@ -57,21 +78,19 @@ class Reader:
             run_ops=None if facts is None else facts.run_ops,
         )
 
-    async def _read(self, cid: str) -> Any:
-        """A pinned document, read once in a run."""
-        if cid not in self._documents:
-            self._documents[cid] = await self._ipfs.fetch_json(cid)
-        return self._documents[cid]
+    async def read_ahead(self, job: ObservedJob) -> None:
+        """Reads the job's documents while something else is asked; what cannot be read is tried again when it is wanted."""
+        await asyncio.gather(self.definition_if_readable(job), self.result(job))
 
     async def definition(self, job: ObservedJob) -> dict[str, Any]:
-        document = await self._read(job.definition_cid)
+        document = await self._documents.read(job.definition_cid)
         if self._learn is not None:
             self._learn(secrets(document))
         return document if isinstance(document, dict) else {}
 
     def forget(self, job: ObservedJob) -> None:
-        """Results may be large; whoever reads many jobs keeps one at a time."""
-        self._documents.pop(job.result_cid or "", None)
+        """Its result is not wanted any more."""
+        self._documents.forget(job.result_cid or "")
 
     async def definition_if_readable(self, job: ObservedJob) -> dict[str, Any] | None:
         try:
@@ -84,7 +103,7 @@ class Reader:
         if job.result_cid is None:
             return None
         try:
-            return await self._read(job.result_cid)
+            return await self._documents.read(job.result_cid)
         except NosanaError:
             return None
 

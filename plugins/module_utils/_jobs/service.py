@@ -21,7 +21,7 @@ from .markets import Wish, choose, fits, standings
 from .observe import Observation, ObservedJob, Observer, Past
 from .outcome import Outcome, together
 from .plan import Current, Desired, Extend, OnChange, Plan, Rerun, plan_absent, plan_present
-from .reader import Learn, Reader
+from .reader import Documents, Learn, Reader
 from .report import Cost, cost, gone, predict
 from .verdict import Verdict
 from .watch import Look, Wait, WaitFor, Watcher
@@ -80,9 +80,10 @@ class JobService:
         self._rpc = rpc
         self._api = api
         self._clock = clock
-        self._observer = Observer(rpc, ipfs, network, wallet, clock, cache or Cache.none())
+        documents = Documents(ipfs)
+        self._observer = Observer(rpc, documents, network, wallet, clock, cache or Cache.none())
         self._applier = Applier(rpc, ipfs, sender, network, wallet, clock)
-        self._reader = Reader(ipfs, network, learn)
+        self._reader = Reader(documents, network, learn)
         self._watcher = Watcher(network=network, node_api=node_api, reader=self._reader, clock=clock)
 
     # --- nosana_job ---------------------------------------------------------------------------------------------------
@@ -213,6 +214,7 @@ class JobService:
         if plan.changed:
             if plan.posts is not None:
                 tried.add(address)
+                self._observer.know(desired.cid, desired.document)
             await self._apply(prepared, document if plan.posts else None, outcome, address, desired.name)
             if outcome.failure is not None:
                 return outcome
@@ -236,7 +238,11 @@ class JobService:
         drafts = (
             self._removal_drafts(plan_absent(name, Current(active[0], None, _UNJUDGED)), seen) if len(active) == 1 and not purge else []
         )
-        completed, prepared = await asyncio.gather(self._observer.complete(seen, past="accounts"), self._prepare(drafts))
+        completed, prepared, _read = await asyncio.gather(
+            self._observer.complete(seen, past="accounts"),
+            self._prepare(drafts),
+            self._reader.read_ahead(active[0]) if active else _nothing(),
+        )
         if purge:
             completed = await self._observer.all_generations(completed)
         current = await self._current(completed, None, complete=True)

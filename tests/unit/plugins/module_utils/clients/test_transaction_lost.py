@@ -79,14 +79,14 @@ class Node:
     async def get_transaction_logs(self, _signature: str) -> list[str]:
         return list(self.play([self.logs]))
 
+    def random(self) -> float:
+        return 0.5
+
     async def sleep(self, seconds: float) -> None:
         self.seconds += seconds
 
     def monotonic(self) -> float:
         return self.seconds
-
-    def random(self) -> float:
-        return 0.0
 
 
 def post(node: Node) -> Landed:
@@ -110,9 +110,21 @@ def test_what_is_sent_is_signed_by_all_and_bounded() -> None:
     assert str(transaction.signatures[0]) == landed.signature
     assert transaction.verify_with_results() == [True, True, True]
     assert transaction.message.account_keys[0] == WALLET.pubkey()
-    limit, price, _listing = (bytes(instruction.data) for instruction in transaction.message.instructions)
+    limit, price, mark, _listing = (bytes(instruction.data) for instruction in transaction.message.instructions)
     assert limit == b"\x02" + struct.pack("<I", 130_000)
     assert price == b"\x03" + struct.pack("<Q", 20_000)
+    assert mark[0] == 4
+    assert struct.unpack("<I", mark[1:])[0] >= 64 * 1024 * 1024  # a smaller one would mean something
+
+
+def test_two_runs_that_do_the_same_sign_transactions_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same bytes land once, and both runs would take what landed for their own."""
+    node = Node(fees=[20_000], units=100_000)
+    signatures = set()
+    for chance in (0.0, 0.25, 0.999_999_999):
+        monkeypatch.setattr(node, "random", lambda chance=chance: chance)
+        signatures.add(post(node).signature)
+    assert len(signatures) == 3
 
 
 def test_the_compute_budget_is_never_more_than_the_network_allows() -> None:

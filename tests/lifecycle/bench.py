@@ -1,0 +1,113 @@
+"""How quick the collection is, and how often it asks: an unchanged job, a posting, a removal, and a wallet with 10,050 jobs. Prints a table.
+
+`make bench` runs it. Seconds are those of one task on a local network, without Ansible's own start.
+"""
+# SPDX-FileCopyrightText: 2026 The nosana.compute contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+from actors import Faucet, host_key
+from chain import Chain
+from large_wallet import ACTIVE, FINISHED, definition, fill
+from stage import Poster, Stage
+from waves import counting
+
+from nosana_localnet.server import Settings
+from nosana_localnet.thread import running
+
+TIMES = 5
+# Words → most seconds, most requests to the RPC node, most round trips up to the sending, most reads of IPFS; None is not promised.
+LIMITS: dict[str, tuple[float | None, int | None, int | None, int | None]] = {
+    "unchanged": (None, 1, 1, 0),
+    "post": (None, None, 4, 0),
+    "absent": (None, None, 4, None),
+    "name in the large wallet, cold": (None, None, None, 50),
+    "name in the large wallet, warm": (1.0, None, None, 5),
+    "info by name there, warm": (1.0, None, None, 5),
+    "info about the newest 100 there": (None, None, None, 200),
+}
+
+
+def main() -> int:
+    """0 when every limit is kept."""
+    with tempfile.TemporaryDirectory() as scratch, running(Settings(port=0, runner="process", hosts={})) as network:
+        os.environ["NOSANA_CACHE"] = f"{scratch}/cache"
+        chain = Chain(network.url)
+        stage = Stage(chain, Faucet(chain, network.call(lambda inside: inside.ledger.faucet)), network, map(host_key, range(1, 64)))
+        small, large = stage.poster(), stage.poster()
+        network.call(lambda inside: fill(inside, large.address, large.market))
+        print(f"{'':36}{'seconds':>9}{'RPC':>6}{'trips':>7}{'IPFS':>6}")
+        kept = [row(words, run, around) for words, run, around in measured(small, large, scratch)]
+    print(
+        f"\nThe large wallet has {FINISHED} finished jobs and {ACTIVE} that run, all posted by another tool. Trips: round trips up to the sending."
+    )
+    return 0 if all(kept) else 1
+
+
+Task = Callable[[], Any]
+
+
+def measured(small: Poster, large: Poster, scratch: str) -> list[tuple[str, Task, Task]]:
+    """What is measured, each with what has to be done before."""
+    caches = iter(range(1000))
+    document = dict(reversed(definition("active-7").items()))
+
+    def fresh() -> None:
+        os.environ["NOSANA_CACHE"] = f"{scratch}/cache-{next(caches)}"
+
+    def nothing() -> None:
+        pass
+
+    def post() -> None:
+        small.job()
+
+    def remove() -> None:
+        small.job(state="absent")
+
+    def find() -> Any:
+        result = large.job(name="active-7", job_definition=document)
+        assert not result.values["changed"]
+        return result
+
+    return [
+        ("unchanged", small.job, post),
+        ("post", small.job, remove),
+        ("absent", lambda: small.job(state="absent"), post),
+        ("name in the large wallet, cold", find, fresh),
+        ("name in the large wallet, warm", find, nothing),
+        ("info by name there, warm", lambda: large.info(name="active-7"), nothing),
+        ("info about the newest 100 there", lambda: large.info(limit=100, status=["completed"]), nothing),
+    ]
+
+
+def row(words: str, run: Task, before: Task) -> bool:
+    """Measures some times and prints the median of the seconds and the most of everything else."""
+    seconds, rpc, trips, reads = [], [], [], []
+    for _time in range(TIMES):
+        before()
+        began = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - began)
+        before()
+        with counting() as waves:
+            run()
+        rpc.append(waves.rpc)
+        trips.append(waves.before_confirmation)
+        reads.append(waves.counts["read"])
+    figures = (statistics.median(seconds), max(rpc), max(trips), max(reads))
+    missed = [limit for figure, limit in zip(figures, LIMITS[words], strict=True) if limit is not None and figure > limit]
+    print(f"{words:36}{figures[0]:9.3f}{figures[1]:6}{figures[2]:7}{figures[3]:6}  {'MISSED' if missed else ''}")
+    return not missed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

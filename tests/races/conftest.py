@@ -1,0 +1,40 @@
+"""Real processes that race and are killed, on a local network; the eyes and hands on the chain are the lifecycle suite's."""
+# SPDX-FileCopyrightText: 2026 The nosana.compute contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nosana_localnet import genesis
+from nosana_localnet.ledger import NOS_MINT
+from nosana_localnet.server import Network, Settings
+from nosana_localnet.thread import running
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "lifecycle"))
+
+from actors import Faucet, host_key
+from chain import Chain
+from stage import Stage
+
+HOSTS = 64
+
+
+def _begin_hosts(network: Network) -> None:
+    for number in range(HOSTS):
+        genesis.begin_stake(network.ledger, host_key(number).pubkey(), NOS_MINT)
+    network.ledger.settle()
+
+
+@pytest.fixture(scope="module")
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """A local network without hosts of its own. A module's LAG is how many slots pass until a transaction is confirmed."""
+    lag = getattr(request.module, "LAG", 0)
+    with running(Settings(port=0, runner="process", hosts={}, confirmed_lag_slots=lag)) as network:
+        network.call(_begin_hosts)
+        chain = Chain(network.url)
+        yield Stage(chain, Faucet(chain, network.call(lambda inside: inside.ledger.faucet)), network, map(host_key, range(1, HOSTS)))
