@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ import pytest_asyncio
 from aiohttp import ClientSession
 from network import Poster, batch, until
 from rpc_client import NOON, SOL, b64, pay
+from rpc_client import running as node
 from solders.keypair import Keypair
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
@@ -366,6 +368,16 @@ def test_rules_read_back_what_they_show() -> None:
     assert Faults(shown).rules() == shown
 
 
+def test_the_documentation_has_every_kind_with_its_target() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "localnet.md").read_text(encoding="utf-8")
+    rows = [row for row in page.split("## Bad days", 1)[1].split("\n## ", 1)[0].splitlines() if row.startswith("| `")]
+    told = {kind: row for row in rows for kind in re.findall(r"`([^`]+)`", row.split("|")[1])}
+    assert set(told) == set(KINDS)
+    for name, kind in KINDS.items():
+        assert f"`{kind.target}`" in told[name] or name == "unknown-signature", name
+        assert all(f"`{option}`" in told[name] for option in kind.options), name
+
+
 # ---- over HTTP
 
 
@@ -420,12 +432,13 @@ async def test_connections_that_break(network: Network, client: httpx.AsyncClien
 
 
 @on_a_network
-async def test_a_hang_lasts_until_the_client_gives_up_and_the_transaction_has_landed(network: Network, client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize(("kind", "lands"), [("hang", True), ("hang-before", False)])
+async def test_a_hang_lasts_until_the_client_gives_up(network: Network, client: httpx.AsyncClient, kind: str, lands: bool) -> None:
     target, body = sending(network)
-    with bad_day(network, {"kind": "hang", "target": "sendTransaction"}):
+    with bad_day(network, {"kind": kind, "target": "sendTransaction"}):
         with pytest.raises(httpx.ReadTimeout):
             await client.post("/", json=body, timeout=0.5)
-        assert network.ledger.balance(target) == SOL
+        assert network.ledger.balance(target) == (SOL if lands else 0)
         assert (await client.post("/", json=call("getHealth"))).status_code == 200
 
 
@@ -544,6 +557,22 @@ async def test_pubsub_that_goes_silent_or_drops(network: Network) -> None:
         await again.close()
 
 
+@pytest.mark.asyncio
+async def test_of_a_fork_that_lost_nothing_is_told_as_finalized() -> None:
+    async with node() as one, one.session.ws_connect(one.ws_url) as socket:
+        wallet, target = one.funded(), Keypair().pubkey()
+        await socket.send_json(call("logsSubscribe", {"mentions": [str(target)]}, {"commitment": "finalized"}))
+        assert "result" in await socket.receive_json(timeout=5)
+        sent = [one.signed([pay(wallet, target, amount * SOL)], wallet) for amount in (1, 2)]
+        slots(one.ledger, 2)
+        one.ledger.submit(sent[0])
+        one.ledger.fork(1)
+        one.ledger.submit(sent[1])
+        slots(one.ledger, 40)
+        told = await socket.receive_json(timeout=5)
+        assert told["params"]["result"]["value"]["signature"] == str(sent[1].signatures[0])
+
+
 # ---- control
 
 
@@ -573,6 +602,7 @@ async def test_a_fork_by_the_control_api(network: Network, client: httpx.AsyncCl
     signature = (await client.post("/", json=body)).json()["result"]
     told = (await client.post("/localnet/fork", json={"slots": 1})).json()
     assert told["undone"] == [signature]
+    assert signature not in {entry["signature"] for entry in (await client.get("/localnet/view")).json()["transactions"]}
     assert network.ledger.balance(target) == 0
     for bad in ({"slots": 0}, {"slots": 5000}, {"slots": "x"}, {}):
         refused = await client.post("/localnet/fork", json=bad)

@@ -74,6 +74,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "reset-after": Kind("http", "*", "processed, then the connection is reset"),
     "lost": Kind("http", "*", "processed, then the connection is closed without a byte"),
     "hang": Kind("http", "*", "processed, then nothing until the client gives up"),
+    "hang-before": Kind("http", "*", "nothing until the client gives up; nothing was processed"),
     "slow": Kind("http", "*", "answered after seconds", {"seconds": Option(0, MAX_SECONDS, 2, whole=False)}),
     "cut": Kind("http", _GATEWAY, "half of the body, then the connection is closed: shorter than was announced"),
     "truncated": Kind("http", _GATEWAY, "half of the body, announced as if it were all"),
@@ -269,7 +270,9 @@ class Exchange:
 
 
 _ENDINGS: Final[Mapping[str, Literal["reset", "closed", "hang"]]] = {"reset-after": "reset", "lost": "closed", "hang": "hang"}
-_TOO_MANY: Final = b'{"jsonrpc":"2.0","error":{"code":429,"message":"Too many requests for a specific RPC call"},"id":null}'
+TOO_MANY: Final = b'{"jsonrpc":"2.0","error":{"code":429,"message":"Too many requests for a specific RPC call"},"id":null}'
+"""The answer of the public nodes to who asks too often."""
+
 _HTML: Final = (
     b"<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1><p>cloudflare</p></body></html>\n"
 )
@@ -282,7 +285,7 @@ def refused(fault: Fault) -> Exchange | None:
     kind = fault.kind
     if kind == "rate-limited":
         wait = fault.rule.options["retry_after"]
-        return Exchange(429, _TOO_MANY, headers={} if wait is None else {"Retry-After": str(int(wait))})
+        return Exchange(429, TOO_MANY, headers={} if wait is None else {"Retry-After": str(int(wait))})
     if kind == "server-error":
         return Exchange(fault.whole("status"), b"upstream connect error or disconnect/reset before headers\n", "text/plain")
     if kind == "forbidden":
@@ -297,6 +300,8 @@ def refused(fault: Fault) -> Exchange | None:
         return Exchange(200, _WRONG)
     if kind == "garbage":
         return Exchange(200, _GARBAGE)
+    if kind == "hang-before":
+        return Exchange(ending="hang")
     return Exchange(ending="reset") if kind == "reset-before" else None
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from ..fault_front import around
-from ..faults import Faults
+from ..faults import TOO_MANY, Faults
 from ..ledger import Ledger
 from .front import caller, methods_of
 from .limits import RateLimit
@@ -19,9 +19,6 @@ from .pubsub import PubSub
 
 MAX_BODY_BYTES: Final = 50 * 1024
 """The longest request a node takes."""
-
-TOO_MANY: Final = '{"jsonrpc":"2.0","error":{"code":429,"message":"Too many requests for a specific RPC call"},"id":null}'
-"""The answer of the public nodes to who asks too often."""
 
 Page = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -62,7 +59,7 @@ def create_rpc_routes(
             return web.Response(status=415, text=words)
         wait = limit.wait_seconds() if limit is not None else None
         if wait is not None:
-            return web.Response(status=429, text=TOO_MANY, content_type="application/json", headers={"Retry-After": str(wait)})
+            return web.Response(status=429, body=TOO_MANY, content_type="application/json", headers={"Retry-After": str(wait)})
         body = await _bounded_body(request)
         if body is None:
             return web.Response(status=413, text=f"The request is longer than {MAX_BODY_BYTES} bytes; send less at a time.\n")
