@@ -597,11 +597,10 @@ async def test_the_control_api(network: Network, client: httpx.AsyncClient) -> N
 
 @on_a_network
 async def test_a_fork_by_the_control_api(network: Network, client: httpx.AsyncClient) -> None:
-    target, body = sending(network)
-    network.ledger.tick()
+    target, body = sending(network)  # whose money is finalized
     signature = (await client.post("/", json=body)).json()["result"]
-    told = (await client.post("/localnet/fork", json={"slots": 1})).json()
-    assert told["undone"] == [signature]
+    told = (await client.post("/localnet/fork", json={"slots": 25})).json()
+    assert signature in told["undone"]
     assert signature not in {entry["signature"] for entry in (await client.get("/localnet/view")).json()["transactions"]}
     assert network.ledger.balance(target) == 0
     for bad in ({"slots": 0}, {"slots": 5000}, {"slots": "x"}, {}):
@@ -701,6 +700,22 @@ async def test_a_market_that_opens_again_has_its_hosts_back(network: Network) ->
 
 
 @on_a_network
+async def test_hosts_of_a_full_market_are_busy_until_it_is_drained(network: Network, client: httpx.AsyncClient) -> None:
+    (host,) = network.hosts
+    await until(lambda: host.address in market("nvidia-3060", network.ledger)["queue"])
+    path = "/localnet/markets/nvidia-3060"
+    assert (await client.post(path, json={"do": "fill"})).json()["posted"] == 315
+    assert host.current is not None
+    await asyncio.sleep(0.5)
+    assert authority.is_full(market("nvidia-3060", network.ledger))
+    assert (await client.post(path, json={"do": "drain"})).json()["taken"] == 315
+    await until(lambda: host.address in market("nvidia-3060", network.ledger)["queue"])
+    for bad in ({"do": "x"}, {"do": "price"}, {"do": "price", "price": -1}, {"do": "open"}, []):
+        refused = await client.post(path, json=bad)
+        assert (refused.status_code, refused.text.count("\n")) == (400, 1)
+
+
+@on_a_network
 async def test_a_fork_under_a_host(network: Network) -> None:
     """The job that it took has not happened, and later it takes one again; a finished one that comes back is run again."""
     poster, (host,) = Poster(network), network.hosts
@@ -797,7 +812,7 @@ def test_a_fork_is_kept_in_the_state(tmp_path: Any, nosana_networks: Any) -> Non
         kept, lost = Keypair().pubkey(), Keypair().pubkey()
         first.fund(kept, sol=1)
         first.call(lambda network: network.ledger.airdrop(lost, SOL))
-        (undone,) = first.fork(1)
+        (undone,) = first.fork(25)
     with running(Settings(runner="process", **settings)) as second:
         ledger = second.network.ledger
         assert (ledger.balance(kept), ledger.balance(lost)) == (SOL, 0)

@@ -9,6 +9,7 @@ opening again: there a market gets a new address.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from solders.keypair import Keypair
@@ -23,9 +24,13 @@ if TYPE_CHECKING:
 
 QUEUE_MOST: Final = 314
 QUEUE_OF_JOBS: Final = 0
-FILLER_SECONDS: Final = 1
+FILLER_SECONDS: Final = 3600
 _MOST_ATTEMPTS: Final = 2 * QUEUE_MOST
 _FILLER_CONTENT: Final = hashlib.sha256(b"nobody pinned this").digest()
+
+
+_JOB: Final = idl.discriminator("account", "JobAccount")
+_RUN: Final = idl.discriminator("account", "RunAccount")
 
 
 class Impossible(Exception):
@@ -88,18 +93,26 @@ def fill(ledger: Ledger, market: MarketSpec) -> int:
 
 
 def drain(ledger: Ledger, market: MarketSpec) -> int:
-    """Takes the faucet's own jobs out of the queue; how many."""
+    """Takes the faucet's own jobs out of the queue and ends those that hosts have; how many."""
     faucet = ledger.faucet
-    queue = _market(ledger, market)["queue"]
-    taken = 0
-    for job in queue:
-        account = ledger.account(job)
-        if account is None or idl.decode_account("JobAccount", account.data)["project"] != faucet.pubkey():
-            continue
-        keys = _accounts(ledger, market) | {"job": job, "deposit": token_address(faucet.pubkey(), market.mint)}
-        ledger.execute([idl.instruction("delist", market.program, keys)], [faucet])
-        taken += 1
-    return taken
+    own = {
+        key
+        for key, account in ledger.program_accounts(market.program)
+        if account.data[:8] == _JOB and _is_own(idl.decode_account("JobAccount", account.data), ledger, market)
+    }
+    deposit = {"deposit": token_address(faucet.pubkey(), market.mint)}
+    waiting = [job for job in _market(ledger, market)["queue"] if job in own]
+    for job in waiting:
+        ledger.execute([idl.instruction("delist", market.program, _accounts(ledger, market) | deposit | {"job": job})], [faucet])
+    runs = [
+        (key, run)
+        for key, account in ledger.program_accounts(market.program)
+        if account.data[:8] == _RUN and (run := idl.decode_account("RunAccount", account.data))["job"] in own
+    ]
+    for key, run in runs:
+        held = {"job": run["job"], "run": key, "payer": run["payer"], "user": token_address(run["node"], market.mint)}
+        ledger.execute([idl.instruction("end", market.program, _accounts(ledger, market) | deposit | held)], [faucet])
+    return len(waiting) + len(runs)
 
 
 def is_full(market: dict[str, Any]) -> bool:
@@ -124,6 +137,10 @@ def _market(ledger: Ledger, market: MarketSpec) -> dict[str, Any]:
     if account is None:
         raise Impossible(f"The market {market.slug} is closed.")
     return idl.decode_account("MarketAccount", account.data)
+
+
+def _is_own(job: Mapping[str, Any], ledger: Ledger, market: MarketSpec) -> bool:
+    return bool(job["project"] == ledger.faucet.pubkey() and job["market"] == market.address)
 
 
 def _vault(market: MarketSpec) -> Pubkey:

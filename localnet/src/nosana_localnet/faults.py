@@ -28,7 +28,7 @@ Place = Literal["http", "call", "pubsub", "host"]
 
 MAX_RULES: Final = 1000
 MAX_SECONDS: Final = 3600
-MAX_PRICE: Final = 10**12
+MAX_PRICE: Final = 10**9
 _COMMON: Final = ("kind", "target", "probability", "count", "skip", "seed")
 _PINNING: Final = "/pinning/*"
 _GATEWAY: Final = "/ipfs/*"
