@@ -183,12 +183,15 @@ async def test_start_answers_within_two_seconds_and_ends_with_all_that_it_starte
     with subprocess.Popen(
         [*COMMAND, "start", "--port", "0", "--runner", "process", "--wallet", str(wallet)], stdout=subprocess.PIPE, text=True
     ) as child:
-        assert child.stdout is not None
-        url = next(line.split("=", 1)[1].strip() for line in child.stdout if line.startswith("export NOSANA_RPC_URL="))
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "getHealth"}).encode()
-        with urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/json"}), timeout=5) as answer:
-            assert json.load(answer)["result"] == "ok"
-        assert time.monotonic() - began < 2
-        child.send_signal(signal.SIGINT)
-        assert child.wait(timeout=10) == 0
+        try:
+            assert child.stdout is not None
+            url = next(line.split("=", 1)[1].strip() for line in child.stdout if line.startswith("export NOSANA_RPC_URL="))
+            body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "getHealth"}).encode()
+            with urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/json"}), timeout=5) as answer:
+                assert json.load(answer)["result"] == "ok"
+            assert time.monotonic() - began < 2
+            child.send_signal(signal.SIGINT)
+            assert child.wait(timeout=10) == 0
+        finally:
+            child.kill()  # a failure here must not wait for a network without end
     assert stat.S_IMODE(os.stat(wallet).st_mode) == 0o600

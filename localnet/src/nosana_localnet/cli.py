@@ -20,15 +20,29 @@ from pathlib import Path
 from typing import Final
 
 from . import __version__, genesis
+from .faults import KINDS, MARKET_KINDS
 from .idl import FEE_FRACTIONS
 from .rpc import RateLimit
-from .server import DEFAULT_HOSTS, DEFAULT_SEED, WALLET_NOS, WALLET_SOL, Network, Settings, Unusable, read_wallet, run, seeded_key
+from .server import (
+    DEFAULT_HOSTS,
+    DEFAULT_SEED,
+    HOST_SPOILS,
+    MARKET_ACTS,
+    WALLET_NOS,
+    WALLET_SOL,
+    Network,
+    Settings,
+    Unusable,
+    read_wallet,
+    run,
+    seeded_key,
+)
 
 COMMAND_NOT_FOUND: Final = 127
 PORT_MISSED: Final = (
     "Port {} is not free: clients that look for PubSub there, as @solana/web3.js and the Solana CLI do, have to be told {}.\n"
 )
-HOST_ACTS: Final = ("crash", "shut-down", "quit", "break", "start")
+HOST_ACTS: Final = ("crash", "shut-down", "quit", "break", "start", *HOST_SPOILS)
 
 DESCRIPTION = """\
 A Nosana network in one process, for trying and testing: a Solana ledger with the jobs program, JSON-RPC and PubSub,
@@ -48,6 +62,8 @@ examples:
       what happened is there again at the next start, even after a kill -9
   nosana-localnet host ADDRESS crash
       a host is gone from one moment to the next; start brings it back
+  nosana-localnet fault lost target=sendTransaction probability=0.2
+      every fifth answer to sendTransaction is lost after the transaction landed; fault kinds lists what else can go wrong
   nosana-localnet faucet 9C6hybhQ6Aycep9jaUnP6uL9ZYvDjUp1aSkFWPUFJtpj --sol 1 --nos 100
       money for a wallet of the network that runs
 """
@@ -174,9 +190,35 @@ def parser() -> argparse.ArgumentParser:
     host = commands.add_parser("host", help="make something go wrong with a host, or bring it back")
     host.add_argument("address", help="the host's address; `nosana-localnet host list` shows them")
     host.add_argument(
-        "do", nargs="?", choices=HOST_ACTS, help="crash, shut-down (publishes a failure), quit (gives the job back), break, start"
+        "do",
+        nargs="?",
+        choices=HOST_ACTS,
+        help="crash, shut-down (publishes a failure), quit (gives the job back), break, start; or what becomes of the result of its job:"
+        " never-finish, not-json, huge, wrong-shape, not-pinned",
     )
-    for command in (money, time, copy, host):
+
+    fault = commands.add_parser("fault", help="bad days: what goes wrong, how often and with what")
+    fault.add_argument(
+        "kind",
+        choices=["list", "clear", "kinds", *KINDS],
+        metavar="KIND",
+        help="a kind of fault, which is added to those there are; or: kinds (which there are), list (those in force, with counts), clear",
+    )
+    fault.add_argument(
+        "settings",
+        nargs="*",
+        metavar="NAME=VALUE",
+        help="target=METHOD or /PATH (* for any), probability=, count=, skip=, seed=, and what the kind takes, such as slots=20",
+    )
+
+    fork = commands.add_parser("fork", help="give up the last slots: what landed in them has not happened")
+    fork.add_argument("slots", type=int, help="how many slots, below 32")
+
+    market = commands.add_parser("market", help="what a market's authority does, and a queue filled to its end")
+    market.add_argument("slug", help="the market")
+    market.add_argument("do", choices=MARKET_ACTS, help="price, fill (the queue, with 314 jobs), drain, close, open")
+    market.add_argument("price", nargs="?", type=int, help="the new price, in NOS base units a second")
+    for command in (money, time, copy, host, fault, fork, market):
         command.add_argument("--port", type=int, default=8899, help="the network's port (default 8899)")
     return top
 
@@ -290,13 +332,62 @@ def act_on_host(options: argparse.Namespace) -> int:
     return 0
 
 
-ASKS: Final = {"faucet": faucet, "warp": warp, "snapshot": write_snapshot, "host": act_on_host}
+def set_fault(options: argparse.Namespace) -> int:
+    """Adds a rule, or tells of those there are."""
+    if options.kind == "kinds":
+        for name, kind in KINDS.items():
+            taken = "".join(f" {option}=" for option in kind.options)
+            print(f"{name:18} {kind.does} [target={kind.target}{taken}{' market=' if name in MARKET_KINDS else ''}]")
+        return 0
+    if options.kind in ("list", "clear"):
+        answer = _ask(options.port, "/localnet/faults", None, "DELETE" if options.kind == "clear" else None)
+    else:
+        pairs = [setting.partition("=") for setting in options.settings]
+        answer = _ask(options.port, "/localnet/faults", {name: _value(text) for name, _, text in pairs} | {"kind": options.kind})
+    for rule in json.loads(answer):
+        print(json.dumps(rule))
+    return 0
 
 
-def _ask(port: int, path: str, document: dict[str, object] | None) -> bytes:
+def _value(text: str) -> object:
+    """A number where it is one."""
+    try:
+        return int(text)
+    except ValueError:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+
+
+def fork(options: argparse.Namespace) -> int:
+    """Gives up the last slots."""
+    print(_ask(options.port, "/localnet/fork", {"slots": options.slots}).decode())
+    return 0
+
+
+def act_on_market(options: argparse.Namespace) -> int:
+    """Does what a market's authority does."""
+    path = f"/localnet/markets/{urllib.parse.quote(options.slug, safe='')}"
+    print(_ask(options.port, path, {"do": options.do, "price": options.price}).decode())
+    return 0
+
+
+ASKS: Final = {
+    "faucet": faucet,
+    "warp": warp,
+    "snapshot": write_snapshot,
+    "host": act_on_host,
+    "fault": set_fault,
+    "fork": fork,
+    "market": act_on_market,
+}
+
+
+def _ask(port: int, path: str, document: dict[str, object] | None, method: str | None = None) -> bytes:
     """What a network on this machine answers."""
     body = None if document is None else json.dumps(document).encode()
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, {"Content-Type": "application/json"})
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, {"Content-Type": "application/json"}, method=method)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=60) as answer:

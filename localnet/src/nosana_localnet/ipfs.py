@@ -25,11 +25,13 @@ class Store:
 
     def __init__(self) -> None:
         self._content: dict[str, bytes] = {}
+        self._withheld: set[str] = set()
         self.on_add: Callable[[bytes], None] | None = None
         """Told of new content before its address is."""
 
     def add(self, content: bytes) -> str:
         cid = cid_of(content)
+        self._withheld.discard(cid)
         if cid not in self._content:
             if self.on_add is not None:
                 self.on_add(content)
@@ -41,7 +43,11 @@ class Store:
         return self.add(javascript.stringify(document).encode())
 
     def get(self, cid: str) -> bytes | None:
-        return self._content.get(cid)
+        return None if cid in self._withheld else self._content.get(cid)
+
+    def withhold(self, cid: str) -> None:
+        """Nobody gets this content any more, until it is added again."""
+        self._withheld.add(cid)
 
     def everything(self) -> Mapping[str, bytes]:
         """All content by its CID."""

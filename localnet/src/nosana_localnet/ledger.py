@@ -21,8 +21,9 @@ import time
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from solders.account import Account
@@ -43,6 +44,9 @@ Commitment = Literal["processed", "confirmed", "finalized"]
 
 BLOCKHASH_AGE_BLOCKS: Final = 150
 """A transaction lands while its blockhash is at most this many blocks old."""
+
+HISTORY_SLOTS: Final = 64
+"""How far back the ledger can be read, at least: what was changed in these slots is kept as it was before."""
 
 SLOT_SECONDS: Final = 0.4
 SLOTS_PER_EPOCH: Final = 432_000
@@ -111,9 +115,22 @@ class Blockhash:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """What the node that answers knows of the ledger; the default is all. See ``Ledger.seen``."""
+
+    slots_behind: int = 0
+    history_slots_behind: int = 0
+    """So long after it landed a transaction is not found yet, while its accounts are."""
+    drops: bool = False
+    """Transactions are taken and never land."""
+    knows_blockhashes: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What subscribers are told: a slot was opened (``signature`` is None and ``accounts`` empty), a transaction landed,
-    or accounts were written directly (``signature`` is None). Values are None where an account is gone."""
+    or accounts were written directly (``signature`` is None), or a fork was given up and ``undone`` with it, newest first.
+    Values are None where an account is gone."""
 
     slot: int
     signature: Signature | None = None
@@ -121,6 +138,7 @@ class Change:
     err: Any = None
     logs: tuple[str, ...] = ()
     mentions: frozenset[Pubkey] = frozenset()
+    undone: tuple[Signature, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +239,7 @@ class Ledger:
         self.seed = seed
         self.journal: Callable[[Change], None] | None = None
         """Told of every change before anybody else is; what it cannot keep is not answered."""
+        self._kept_slots = max(finalized_lag_slots, HISTORY_SLOTS)
         self._lag: dict[str, int] = {"processed": 0, "confirmed": confirmed_lag_slots, "finalized": finalized_lag_slots}
         self._slot = 1
         self._slot_numbers = array("q", [1])
@@ -238,6 +257,8 @@ class Ledger:
         self._before: OrderedDict[int, dict[Pubkey, Account | None]] = OrderedDict()
         self._callbacks: list[Callable[[Change], None]] = []
         self._written: set[Pubkey] = set()
+        self._view = View()
+        self._forks: list[tuple[int, int]] = []
         self._clock_shown: tuple[int, int] | None = None
         self._svm = LiteSVM().with_sigverify(False).with_blockhash_check(False).with_transaction_history(0)
         self._svm.set_epoch_schedule(EpochSchedule.without_warmup())
@@ -253,12 +274,12 @@ class Ledger:
     @property
     def slot(self) -> int:
         """The open slot, in which the next transaction lands."""
-        return self._slot
+        return self._slot - self._view.slots_behind
 
     @property
     def block_height(self) -> int:
-        """Blocks so far. No slot is skipped here, so it equals the slot."""
-        return self._slot
+        """Blocks so far. Slots that are skipped count too, so it equals the slot."""
+        return self.slot
 
     @property
     def now(self) -> float:
@@ -281,11 +302,11 @@ class Ledger:
 
     def slot_at(self, commitment: Commitment) -> int:
         """The newest slot that has reached a commitment level."""
-        return max(0, self._slot - self._lag[commitment])
+        return max(0, self._slot - self._view.slots_behind - self._lag[commitment])
 
     def block_time(self, slot: int) -> int | None:
         """Unix time of a slot, or None for one that has not come."""
-        if slot > self._slot or slot < 0:
+        if slot > self.slot or slot < 0:
             return None
         return self._slot_times[max(0, bisect_right(self._slot_numbers, slot) - 1)]
 
@@ -335,7 +356,7 @@ class Ledger:
     def is_blockhash_valid(self, block_hash: Hash, commitment: Commitment = "processed") -> bool:
         """Whether a transaction naming this blockhash passes in the view of a commitment level."""
         height = self._hashes.get(block_hash)
-        if height is None:
+        if height is None or not self._view.knows_blockhashes:
             return False
         return height <= max(self.slot_at(commitment), next(iter(self._hashes.values())))
 
@@ -391,6 +412,11 @@ class Ledger:
 
     def submit(self, transaction: VersionedTransaction) -> Signature:
         """Execute a transaction and keep it. Rejected when it fails; it may have landed all the same."""
+        if self._view.slots_behind:  # a node that is behind passes it on to those that are not
+            with self.seen(replace(self._view, slots_behind=0)):
+                return self.submit(transaction)
+        if self._view.drops:
+            return transaction.signatures[0]
         refusal = self._refusal(transaction, "processed", verify=True, any_blockhash=False)
         signature = transaction.signatures[0] if transaction.signatures else None
         if refusal is not None or signature is None:
@@ -446,7 +472,8 @@ class Ledger:
             wanted = [*instructions, Instruction(COMPUTE_BUDGET_PROGRAM, limit, [])]
 
     def transaction(self, signature: Signature) -> Record | None:
-        return self._records.get(signature)
+        record = self._records.get(signature)
+        return record if record is not None and record.slot <= self._known_slot("processed") else None
 
     def signatures_for(
         self,
@@ -458,7 +485,7 @@ class Ledger:
         commitment: Commitment = "processed",
     ) -> list[Record]:
         """Transactions that name an address, newest first, between two signatures (both exclusive)."""
-        at = self.slot_at(commitment)
+        at = self._known_slot(commitment)
         found: list[Record] = []
         if before is not None and before not in self._records:
             return found
@@ -488,6 +515,73 @@ class Ledger:
             if wanted & writable:
                 locked[slot] = min(price, locked.get(slot, U64_MAX))
         return [(slot, max(lowest.get(slot, 0), locked.get(slot, 0))) for slot in slots]
+
+    # ---- as other nodes see it, and forks
+
+    @contextmanager
+    def seen(self, view: View) -> Iterator[None]:
+        """For the length of the block all reads are those of a node that knows less. ``view`` reaches HISTORY_SLOTS back for accounts."""
+        if not 0 <= view.slots_behind <= HISTORY_SLOTS:
+            raise ValueError(f"the ledger is read from 0 to {HISTORY_SLOTS} slots back")
+        before, self._view = self._view, replace(view, slots_behind=min(view.slots_behind, self._slot - 1))
+        try:
+            yield
+        finally:
+            self._view = before
+
+    def fork(self, slots: int) -> tuple[Signature, ...]:
+        """Gives up the last ``slots`` slots, the open one among them: what landed in them has not happened, newest first.
+
+        Slots count on, those given up have no block, and their blockhashes are unknown. What was written outside
+        transactions stays. ValueError where finalized slots would be given up.
+        """
+        most = min(self._lag["finalized"] - 1, self._slot - 1)
+        if not 1 <= slots <= most:
+            raise ValueError(f"a fork gives up from 1 to {most} slots, none that is finalized")
+        last = self._slot - slots
+        restored: dict[Pubkey, Account | None] = {}
+        for slot in [slot for slot in self._before if slot > last]:
+            for key, account in self._before.pop(slot).items():
+                restored.setdefault(key, account)
+        for key, account in restored.items():
+            self._svm.set_account(key, account or _nothing())
+        undone: list[Signature] = []
+        for signature, record in reversed(self._records.items()):
+            if record.slot <= last:
+                break
+            undone.append(signature)
+        self.undo_records(undone)
+        while self._slot_numbers[-1] > last and len(self._slot_numbers) > 1:
+            self._slot_numbers.pop()
+            self._slot_times.pop()
+        for block_hash in [block_hash for block_hash, slot in self._hashes.items() if slot > last]:
+            del self._hashes[block_hash]
+        while self._priority_fees and self._priority_fees[-1][0] > last:
+            self._priority_fees.pop()
+        self._forks = [(due, kept) for due, kept in self._forks if kept < last]
+        self._open_slot(self._slot + 1)
+        self._tell(Change(self._slot, accounts=restored, undone=tuple(undone)))
+        return tuple(undone)
+
+    def fork_later(self, slots: int) -> None:
+        """What landed in the open slot is to be given up ``slots`` slots from now, while it is not finalized."""
+        due = self._slot + max(1, min(slots, self._lag["finalized"] - 1))
+        self._forks.append((due, self._slot - 1))
+        self._forks.sort()
+
+    def undo_records(self, signatures: Iterable[Signature]) -> None:
+        """Takes the newest transactions out of the history; ``signatures`` are in order, newest first."""
+        for signature in signatures:
+            record = self._records.pop(signature, None)
+            if record is None:
+                continue
+            for key in dict.fromkeys(record.keys):
+                records = self._by_address[key]
+                while records and records[-1] is record:
+                    records.pop()
+                if not records:
+                    del self._by_address[key]
+            self._landed -= 1
 
     # ---- faucet
 
@@ -586,10 +680,14 @@ class Ledger:
             self._hashes.popitem(last=False)
         while self._priority_fees and self._priority_fees[0][0] <= slot - BLOCKHASH_AGE_BLOCKS:
             self._priority_fees.popleft()
-        while self._before and next(iter(self._before)) <= self.slot_at("finalized"):
+        while self._before and next(iter(self._before)) <= slot - self._kept_slots:
             self._before.popitem(last=False)
         self._show_clock()
         self._tell(Change(slot))
+        if self._forks and self._forks[0][0] <= slot:
+            _, last = self._forks.pop(0)
+            if self.slot_at("finalized") < last < self._slot:  # time that was put forward may have made it final
+                self.fork(self._slot - last)
 
     def _show_clock(self) -> None:
         """Keep the clock sysvar in step."""
@@ -605,6 +703,10 @@ class Ledger:
         found = self._svm.get_account(sysvar)
         if found is not None:
             self._svm.set_account(sysvar, Account(self.rent(len(found.data)), found.data, found.owner, False, found.rent_epoch))
+
+    def _known_slot(self, commitment: Commitment) -> int:
+        """The newest slot whose transactions are found at a commitment level."""
+        return min(self.slot_at(commitment), self._slot - self._view.history_slots_behind)
 
     def _earlier(self, key: Pubkey, at: int) -> tuple[bool, Account | None]:
         """Whether the account changed after slot ``at``, and what it was then."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from socket import gaierror
@@ -23,8 +24,9 @@ from aiohttp import http_exceptions, web
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from . import __version__, credits, genesis, ipfs, javascript, markets, programs
+from . import __version__, authority, credits, fault_front, genesis, ipfs, javascript, markets, programs
 from .dashboard import Dashboard
+from .faults import MAX_PRICE, BadRule, Faults
 from .hosts.api import HostFront
 from .hosts.container import ContainerRunner
 from .hosts.host import Host
@@ -47,6 +49,10 @@ FAUCET_MOST_SOL, FAUCET_MOST_NOS = 1000, 1_000_000
 MOST_HOSTS: Final = 314
 LATEST_CLOCK: Final = 2**40
 PORT_ATTEMPTS: Final = 20
+HOST_SPOILS: Final = ("never-finish", "not-json", "huge", "wrong-shape", "not-pinned")
+"""What a host can do to the result of a job; kinds of fault, without their "host-"."""
+
+MARKET_ACTS: Final = ("price", "fill", "drain", "close", "open")
 ENGINES: Final = ("podman", "docker")
 
 
@@ -105,6 +111,7 @@ class Network:
     store: ipfs.Store
     hosts: list[Host]
     runner: Runner
+    faults: Faults
     port: int
     websocket_port: int
     """The next port, where a node has PubSub and old clients look for it; ``port`` where that was not free. Both answer everything."""
@@ -185,6 +192,7 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
             journal.close()
         raise Unusable(str(error)) from None
     runner = await choose_runner(settings.runner, outside=settings.outside)
+    faults = Faults(store=store)
     # The port has to be known before hosts can name their services, so the routes come first and the front is filled in.
     front: list[HostFront] = []
     hosts = [
@@ -198,18 +206,20 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
             clock=lambda: ledger.now,
             public_name=lambda label: f"{label}.{DOMAIN}:{front[0].port}",
             patience=settings.patience,
+            faults=faults,
         )
         for slug, count in wanted.items()
         for number in range(count)
     ]
     app = web.Application(client_max_size=ipfs.MAX_CONTENT_BYTES)
     web_runner = web.AppRunner(app, access_log=None, logger=_log, shutdown_timeout=1.0, handler_cancellation=True)
-    app.middlewares.append(_by_name(front, settings.bind))
+    app.middlewares.extend([_by_name(front, settings.bind), fault_front.middleware(faults)])
     dashboard = Dashboard(ledger, store, hosts, runner.name, domain=DOMAIN)
     dashboard.add(app)
-    add_rpc(app, ledger, page=dashboard.page, limit=RateLimit(*settings.rate_limit) if settings.rate_limit else None)
+    limit = RateLimit(*settings.rate_limit) if settings.rate_limit else None
+    add_rpc(app, ledger, page=dashboard.page, limit=limit, faults=faults)
     app.add_routes([*ipfs.routes(store), *markets.routes(ledger, settings.fee_fraction), *credits.routes()])
-    app.add_routes(_control_routes(ledger, store, hosts, runner))
+    app.add_routes([*_control_routes(ledger, store, hosts, runner), *_fault_routes(ledger, faults)])
     await web_runner.setup()
     try:
         port, websocket_port = await _listen(web_runner, settings.bind, settings.port)
@@ -220,7 +230,7 @@ async def run(settings: Settings) -> AsyncIterator[Network]:
         ledger.settle()
         ticking = asyncio.create_task(_tick(ledger))
         try:
-            yield Network(ledger, store, hosts, runner, port, websocket_port, settings.bind, failed)
+            yield Network(ledger, store, hosts, runner, faults, port, websocket_port, settings.bind, failed)
         finally:
             ticking.cancel()
             await asyncio.gather(*(host.close() for host in hosts))
@@ -354,26 +364,13 @@ def _by_name(front: list[HostFront], bind: str) -> Any:
 def _control_routes(ledger: Ledger, store: ipfs.Store, hosts: list[Host], runner: Runner) -> list[web.RouteDef]:
     """The faucet, and what only a local network has: its state, and a clock that can be put forward."""
 
-    async def body(request: web.Request) -> dict[str, Any]:
-        with contextlib.suppress(ValueError):
-            document = javascript.parse(await request.read())
-            if isinstance(document, dict):
-                return document
-        raise web.HTTPBadRequest(text="The body has to be a JSON object.\n")
-
-    def amount(document: dict[str, Any], key: str, most: int, default: int | None = 0) -> float:
-        value = document.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
-            raise web.HTTPBadRequest(text=f"{key} has to be a number from 0 to {most}.\n")
-        return float(value)
-
     async def faucet(request: web.Request) -> web.Response:
-        document = await body(request)
+        document = await _body(request)
         try:
             address = Pubkey.from_string(str(document.get("address")))
         except ValueError:
             raise web.HTTPBadRequest(text="address has to be a Solana address.\n") from None
-        sol, nos = amount(document, "sol", FAUCET_MOST_SOL), amount(document, "nos", FAUCET_MOST_NOS)
+        sol, nos = _amount(document, "sol", FAUCET_MOST_SOL), _amount(document, "nos", FAUCET_MOST_NOS)
         try:
             if sol:
                 ledger.airdrop(address, int(sol * LAMPORTS_PER_SOL))
@@ -383,7 +380,7 @@ def _control_routes(ledger: Ledger, store: ipfs.Store, hosts: list[Host], runner
             raise web.HTTPBadRequest(text=f"The ledger refuses it: {describe(error.err)}.\n") from None
         given: dict[str, Any] = {"address": str(address), "sol": sol, "nos": nos}
         if document.get("stake") is not None:
-            given["stake"] = amount(document, "stake", FAUCET_MOST_NOS)
+            given["stake"] = _amount(document, "stake", FAUCET_MOST_NOS)
             genesis.begin_stake(ledger, address, NOS_MINT, int(given["stake"] * BASE_UNITS_PER_NOS))
         return web.json_response(given)
 
@@ -400,7 +397,7 @@ def _control_routes(ledger: Ledger, store: ipfs.Store, hosts: list[Host], runner
         return web.json_response({"version": __version__, "slot": ledger.slot, "runner": runner.name, "hosts": described})
 
     async def warp(request: web.Request) -> web.Response:
-        ledger.warp(amount(await body(request), "seconds", 10**9, None))
+        ledger.warp(_amount(await _body(request), "seconds", 10**9, None))
         return web.json_response({"slot": ledger.slot, "unix_time": ledger.unix_time})
 
     async def take_snapshot(_request: web.Request) -> web.Response:
@@ -416,8 +413,8 @@ def _control_routes(ledger: Ledger, store: ipfs.Store, hosts: list[Host], runner
             "quit": host.leave,
             "break": host.break_down,
             "start": _now(host.start),
-        }
-        act = acts.get(str((await body(request)).get("do")))
+        } | {kind: _now(partial(host.spoil, f"host-{kind}")) for kind in HOST_SPOILS}
+        act = acts.get(str((await _body(request)).get("do")))
         if act is None:
             raise web.HTTPBadRequest(text=f"do has to be one of {', '.join(acts)}.\n")
         await act()
@@ -430,6 +427,85 @@ def _control_routes(ledger: Ledger, store: ipfs.Store, hosts: list[Host], runner
         web.get("/localnet/snapshot", take_snapshot),
         web.post("/localnet/hosts/{host}", act_on_host),
     ]
+
+
+def _fault_routes(ledger: Ledger, faults: Faults) -> list[web.RouteDef]:
+    """Rules for bad days, and what happens to the ledger at once."""
+
+    async def rules(_request: web.Request) -> web.Response:
+        return web.json_response(faults.rules())
+
+    async def set_rules(request: web.Request) -> web.Response:
+        try:
+            document = javascript.parse(await request.read())
+        except ValueError:
+            raise web.HTTPBadRequest(text="The body has to be a list of rules, or one rule to add, in JSON.\n") from None
+        try:
+            if isinstance(document, dict):
+                faults.add(document)
+            else:
+                faults.replace(document)
+        except BadRule as error:
+            raise web.HTTPBadRequest(text=f"{error}\n") from None
+        return web.json_response(faults.rules())
+
+    async def clear(_request: web.Request) -> web.Response:
+        faults.clear()
+        return web.json_response(faults.rules())
+
+    async def fork(request: web.Request) -> web.Response:
+        try:
+            undone = ledger.fork(int(_amount(await _body(request), "slots", 10**9, None)))
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=f"{str(error)[:1].upper()}{str(error)[1:]}.\n") from None
+        return web.json_response({"slot": ledger.slot, "undone": [str(signature) for signature in undone]})
+
+    async def act_on_market(request: web.Request) -> web.Response:
+        document = await _body(request)
+        act = str(document.get("do"))
+        if act not in MARKET_ACTS:
+            raise web.HTTPBadRequest(text=f"do has to be one of {', '.join(MARKET_ACTS)}.\n")
+        told: dict[str, Any] = {"market": request.match_info["market"][:60], "do": act}
+        try:
+            market = authority.market_of(request.match_info["market"])
+            if act == "price":
+                price = int(_amount(document, "price", MAX_PRICE, None))
+                authority.set_price(ledger, market, price)
+                told["price"] = price
+            elif act == "fill":
+                told["posted"] = authority.fill(ledger, market)
+            elif act == "drain":
+                told["taken"] = authority.drain(ledger, market)
+            else:
+                (authority.close if act == "close" else authority.reopen)(ledger, market)
+        except authority.Impossible as error:
+            raise web.HTTPBadRequest(text=f"{error}\n") from None
+        except Rejected as error:
+            raise web.HTTPBadRequest(text=f"The ledger refuses it: {describe(error.err)}.\n") from None
+        return web.json_response(told)
+
+    return [
+        web.get("/localnet/faults", rules),
+        web.post("/localnet/faults", set_rules),
+        web.delete("/localnet/faults", clear),
+        web.post("/localnet/fork", fork),
+        web.post("/localnet/markets/{market}", act_on_market),
+    ]
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        document = javascript.parse(await request.read())
+        if isinstance(document, dict):
+            return document
+    raise web.HTTPBadRequest(text="The body has to be a JSON object.\n")
+
+
+def _amount(document: dict[str, Any], key: str, most: int, default: int | None = 0) -> float:
+    value = document.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
+        raise web.HTTPBadRequest(text=f"{key} has to be a number from 0 to {most}.\n")
+    return float(value)
 
 
 def _now(act: Callable[[], None]) -> Callable[[], Awaitable[None]]:

@@ -99,6 +99,8 @@ class Journal:
             return
         frame = _time(ledger) | {"accounts": _accounts(change.accounts)}
         record = ledger.transaction(change.signature) if change.signature is not None else None
+        if change.undone:
+            frame["undone"] = [str(signature) for signature in change.undone]
         self._write(frame | ({"record": _record(record)} if record is not None else {}))
 
     def _on_content(self, content: bytes) -> None:
@@ -153,6 +155,8 @@ def restore(file: BinaryIO | bytes, ledger: Ledger, store: Store, name: str) -> 
                 ledger.restore_accounts(_read_accounts(frame["accounts"]))
             if "record" in frame:
                 ledger.restore_record(_read_record(frame["record"]))
+            if "undone" in frame:
+                ledger.undo_records(map(Signature.from_string, frame["undone"]))
             if "content" in frame:
                 store.add(base64.b64decode(frame["content"]))
             if "slot" in frame:

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from .faults import Faults
 from .server import BASE_UNITS_PER_NOS, LAMPORTS_PER_SOL, Network, Settings, read_wallet, run
 from .state import snapshot
 
@@ -74,6 +75,19 @@ class ThreadNetwork:
     def warp(self, seconds: float) -> None:
         """Puts the network's clock forward."""
         self.call(lambda network: network.ledger.warp(seconds))
+
+    @contextmanager
+    def faults(self, *rules: Mapping[str, Any]) -> Iterator[Faults]:
+        """Bad days for the length of the block, by rules such as ``{"kind": "stale", "slots": 20}``; ``fired`` of what it gives counts them."""
+        self.call(lambda network: network.faults.replace(list(rules)))
+        try:
+            yield self.network.faults
+        finally:
+            self.call(lambda network: network.faults.clear())
+
+    def fork(self, slots: int) -> list[str]:
+        """Gives up the last slots, as when a confirmed fork loses; the signatures of what has not happened then."""
+        return [str(signature) for signature in self.call(lambda network: network.ledger.fork(slots))]
 
     def snapshot(self) -> bytes:
         """The whole state; written to a file, it is what ``Settings.restore`` begins with."""

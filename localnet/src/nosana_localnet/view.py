@@ -121,6 +121,9 @@ class View:
             record = self._ledger.transaction(change.signature)
             if record is not None:
                 self._records.append(record)
+        elif change.undone:
+            kept = [record for record in self._records if record.signature not in change.undone]
+            self._records = deque(kept, maxlen=MAX_TRANSACTIONS)
         for key, account in change.accounts.items():
             if account is None:
                 self._on_gone(key)
@@ -138,7 +141,7 @@ class View:
                 job = self._jobs[key] = Job(account, self._ledger.unix_time, run)
                 self._job_count += 1
                 self._forget()
-            was_over, job.account, job.shown = job.is_over, account, None
+            was_over, job.account, job.shown, job.gone = job.is_over, account, None, False
             if job.is_over and not was_over:
                 self._over.append(key)
             for wallet in (account["payer"], account["project"]):

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from .. import base58, idl
+from ..faults import Fault, Faults, address_of_nothing, spoiled_result
 from ..genesis import REWARDS_PROGRAM, MarketSpec, begin_stake, derive
 from ..ipfs import Store, bytes_to_cid, cid_to_bytes
 from ..ledger import SYSTEM_PROGRAM, TOKEN_PROGRAM, Change, Ledger, Rejected, create_token_account, token_address
@@ -48,6 +49,8 @@ class Assignment:
     result: dict[str, Any] = field(default_factory=dict)
     """The whole result of a confidential job while its owner may fetch it."""
     result_taken: asyncio.Event = field(default_factory=asyncio.Event)
+    spoiled: str | None = None
+    """The kind of fault that its result gets; see ``Host.spoil``."""
 
     @property
     def project(self) -> Pubkey:
@@ -58,7 +61,7 @@ class Assignment:
 class Host:
     """One host in one market. It runs one job at a time, as hosts of the network do.
 
-    ``crash``, ``shut_down``, ``leave`` and ``break_down`` are what goes wrong with hosts of the real network; ``start`` brings one back.
+    ``crash``, ``shut_down``, ``leave``, ``break_down`` and ``spoil`` are what goes wrong with hosts of the real network; ``start`` brings one back.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Host:
         public_name: Callable[[str], str] | None = None,
         clock: Callable[[], float] = time.time,
         patience: logistics.Patience | None = None,
+        faults: Faults | None = None,
     ):
         self.key = key
         self.address = key.pubkey()
@@ -87,6 +91,10 @@ class Host:
         self._public_name = public_name or (lambda label: f"{label}.{domain}")
         self._clock = clock
         self._patience = patience or logistics.Patience()
+        self._faults = faults
+        self._spoil_next: str | None = None
+        self._failing: asyncio.Task[None] | None = None
+        self._look_again = False
         self._random = random.Random(bytes(key))  # names and run keys only: the same host, the same names
         self._stake = SYSTEM_PROGRAM
         self._task: asyncio.Task[None] | None = None
@@ -110,11 +118,7 @@ class Host:
         self._stake = begin_stake(self._ledger, self.address, self.market.mint)
         self.alive = True
         self._stop_listening = self._ledger.subscribe(self._on_change)
-        for address, account in self._ledger.program_accounts(self.market.program):
-            if account.data[:8] == _RUN and self.current is None:
-                self._take_if_mine(address, account.data)
-        if self.current is None and not self._is_queued():
-            self._join()
+        self._resume_or_join()
 
     async def close(self) -> None:
         """The network ends: everything that it runs ends at once, and nothing is published."""
@@ -127,6 +131,8 @@ class Host:
         self.alive = False
         if self._stop_listening:
             self._stop_listening()
+        if self._failing is not None and self._failing is not asyncio.current_task():
+            self._failing.cancel()
         if self._task:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -159,6 +165,25 @@ class Host:
         if self.current:
             await self.current.flow.fail("uncaught error in the host software")
 
+    def spoil(self, kind: str) -> None:
+        """The result of the job that it has, or of its next one, gets this fault: host-never-finish, host-not-json and the like."""
+        if self.current is not None:
+            self.current.spoiled = kind
+        else:
+            self._spoil_next = kind
+
+    def _strike(self, fault: Fault, assignment: Assignment) -> None:
+        if fault.kind in ("host-crash", "host-quit"):
+            act = self.crash if fault.kind == "host-crash" else self.leave
+            self._failing = asyncio.get_running_loop().create_task(self._fail_later(act, fault.number("seconds"), assignment))
+        else:
+            assignment.spoiled = fault.kind
+
+    async def _fail_later(self, act: Callable[[], Awaitable[None]], seconds: float, assignment: Assignment) -> None:
+        await asyncio.sleep(seconds)
+        if self.current is assignment:
+            await act()
+
     # ---- the chain
 
     def _on_change(self, change: Change) -> None:
@@ -167,6 +192,27 @@ class Host:
                 self.current.ended_by_owner.set()
             elif account is not None and account.owner == self.market.program and account.data[:8] == _RUN and self.current is None:
                 self._take_if_mine(key, account.data)
+        if change.undone or (change.signature is None and self.market.address in change.accounts):
+            self._look_again = True
+            asyncio.get_running_loop().call_soon(self._look_around)
+
+    def _look_around(self) -> None:
+        """The ledger has jumped: an earlier job may be this host's again, or its place in the queue be gone."""
+        if not self._look_again or not self.alive or self.current is not None:
+            return
+        self._look_again = False
+        try:
+            self._resume_or_join()
+        except Rejected as error:
+            _log.warning("host %s could not join %s: %s", self.address, self.market.slug, error.err)
+
+    def _resume_or_join(self) -> None:
+        """Goes on with a job that is its own, or waits in its market."""
+        for address, account in self._ledger.program_accounts(self.market.program):
+            if account.data[:8] == _RUN and self.current is None:
+                self._take_if_mine(address, account.data)
+        if self.current is None and not self._is_queued():
+            self._join()
 
     def _take_if_mine(self, address: Pubkey, data: bytes) -> None:
         run = idl.decode_account("RunAccount", data)
@@ -192,7 +238,11 @@ class Host:
         )
         self.current = Assignment(run["job"], address, account, run["time"], flow)
         self.jobs[str(run["job"])] = self.current
+        self.current.spoiled, self._spoil_next = self._spoil_next, None
         self._task = asyncio.get_running_loop().create_task(self._work(self.current))
+        fault = self._faults.decide("host", str(self.address), self.market.slug) if self._faults is not None else None
+        if fault is not None:
+            self._strike(fault, self.current)
 
     def _private_label(self) -> str:
         return base58.encode(self._random.randbytes(64))[:PRIVATE_CHARACTERS]
@@ -260,11 +310,18 @@ class Host:
             assignment.flow.status = "failed"
             assignment.flow.errors.append({"event": "flow", "message": f"{type(error).__name__}: {error}"})
         try:
-            self._publish(assignment)
+            if assignment.spoiled == "host-never-finish":
+                while not (assignment.ended_by_owner.is_set() or assignment.shut_down.is_set()):
+                    await asyncio.sleep(LOOK_SECONDS)
+            else:
+                self._publish(assignment)
         except Rejected as error:
             _log.warning("host %s could not hand in the result of %s: %s", self.address, assignment.job, error.err)
         self.current = None
         if assignment.shut_down.is_set():
+            return
+        if self._look_again:
+            self._look_around()
             return
         try:
             self._join()
@@ -370,7 +427,12 @@ class Host:
         document = assignment.flow.result(str(self.address))
         if assignment.flow.confidential:
             document["opStates"] = []  # nothing of a confidential job stands on IPFS
-        result = cid_to_bytes(self._store.add_json(document))
+        spoiled = spoiled_result(assignment.spoiled or "", document)
+        if assignment.spoiled == "host-not-pinned":
+            cid = address_of_nothing(document)
+        else:
+            cid = self._store.add_json(document) if spoiled is None else self._store.add(spoiled)
+        result = cid_to_bytes(cid)
         if not assignment.ended_by_owner.is_set():
             try:
                 self._finish(assignment, result)

@@ -21,26 +21,36 @@ Call = Callable[[str, Any], Any]
 _log = logging.getLogger(__name__)
 
 
-async def answer(body: str | bytes, call: Call, *, in_turns: bool = False) -> str | None:
-    """The answer to a request in text, or None where none is due (notifications, an empty batch).
-
-    ``in_turns`` lets others have a turn between the calls of a batch, which can be long.
-    """
+def answer_at_once(body: str | bytes, call: Call) -> str | None:
+    """The answer to a request in text, or None where none is due (notifications, an empty batch)."""
     try:
         request = json.loads(body)
     except (ValueError, RecursionError):
         return _dump(_failure(RpcError(PARSE_ERROR, "Parse error"), None))
-    if not isinstance(request, list):
-        given = _one(request, call)
-        return None if given is None else _dump(given)
+    if isinstance(request, list):
+        return _batch([_one(item, call) for item in request])
+    given = _one(request, call)
+    return None if given is None else _dump(given)
+
+
+async def answer(body: str | bytes, call: Call) -> str | None:
+    """The same, where others have a turn between the calls of a batch, which can be long."""
+    if body.lstrip()[:1] not in ("[", b"["):
+        return answer_at_once(body, call)
+    try:
+        request = json.loads(body)
+    except (ValueError, RecursionError):
+        return answer_at_once(body, call)
     answers = []
     for item in request:
-        given = _one(item, call)
-        if given is not None:
-            answers.append(given)
-        if in_turns:
-            await asyncio.sleep(0)
-    return _dump(answers) if answers else None
+        answers.append(_one(item, call))
+        await asyncio.sleep(0)
+    return _batch(answers)
+
+
+def _batch(answers: list[dict[str, Any] | None]) -> str | None:
+    given = [item for item in answers if item is not None]
+    return _dump(given) if given else None
 
 
 def _dump(value: Any) -> str:

@@ -18,10 +18,12 @@ from solders.account import Account
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
+from ..fault_front import reset
+from ..faults import Faults
 from ..ledger import SYSTEM_PROGRAM, Change, Commitment, Ledger
 from . import encoding, params
 from .errors import RpcError, invalid
-from .protocol import answer, method_not_found
+from .protocol import answer_at_once, method_not_found
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_WAITING: Final = 10_000
@@ -51,8 +53,9 @@ class Subscription:
 class Connection:
     """One client's WebSocket: what waits to be sent to it."""
 
-    def __init__(self, socket: web.WebSocketResponse):
+    def __init__(self, socket: web.WebSocketResponse, request: web.Request):
         self._socket = socket
+        self._request = request
         self._waiting: asyncio.Queue[str | None] = asyncio.Queue(MAX_WAITING)
         self.overrun = False
 
@@ -61,6 +64,11 @@ class Connection:
             self._waiting.put_nowait(message)
         except asyncio.QueueFull:
             self.overrun = True
+
+    def cut_off(self) -> None:
+        """The connection is reset, whatever waits."""
+        self.overrun = True
+        reset(self._request.transport)
 
     async def write(self) -> None:
         """Send what waits, until the connection is gone or its reader has fallen too far behind."""
@@ -79,8 +87,9 @@ class Connection:
 class PubSub:
     """All subscriptions of all clients on one ledger."""
 
-    def __init__(self, ledger: Ledger):
+    def __init__(self, ledger: Ledger, faults: Faults | None = None):
         self._ledger = ledger
+        self._faults = faults
         self._numbers = itertools.count()
         self._subscriptions: dict[int, Subscription] = {}
         self._pending: dict[Commitment, deque[Change]] = {level: deque() for level in _LEVELS}
@@ -98,12 +107,12 @@ class PubSub:
         socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES, heartbeat=60)
         await socket.prepare(request)
         self._sockets.add(socket)
-        connection = Connection(socket)
+        connection = Connection(socket, request)
         writer = asyncio.create_task(connection.write())
         try:
             async for message in socket:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                    await self._received(connection, message.data)
+                    self._received(connection, message.data)
         finally:
             self._sockets.discard(socket)
             for number in [number for number, item in self._subscriptions.items() if item.connection is connection]:
@@ -111,9 +120,9 @@ class PubSub:
             writer.cancel()
         return socket
 
-    async def _received(self, connection: Connection, body: str | bytes) -> None:
+    def _received(self, connection: Connection, body: str | bytes) -> None:
         opened: list[int] = []
-        given = await answer(body, lambda method, values: self._call(connection, method, values, opened))
+        given = answer_at_once(body, lambda method, values: self._call(connection, method, values, opened))
         if given is not None:
             connection.send(given)
         # A transaction that is there already is told after the subscription's number.
@@ -151,6 +160,9 @@ class PubSub:
                 pending.clear()
             self._rooted = self._ledger.slot_at("finalized")
             return
+        if change.undone:  # what was to be told at a later level does not come to it
+            for level, pending in self._pending.items():
+                self._pending[level] = deque(due for due in pending if due.signature not in change.undone)
         if change.signature is None and not change.accounts:
             self._tell_slot(change.slot)
         else:
@@ -186,8 +198,12 @@ class PubSub:
             # Such as base58 for an account that has grown too long for it: nothing to tell.
             _log.debug("a notification could not be encoded: %s", error)
 
-    @staticmethod
-    def _send(number: int, subscription: Subscription, result: Any) -> None:
+    def _send(self, number: int, subscription: Subscription, result: Any) -> None:
+        fault = self._faults.decide("pubsub", f"{subscription.name}Subscribe") if self._faults is not None else None
+        if fault is not None:
+            if fault.kind == "pubsub-drop":
+                subscription.connection.cut_off()
+            return
         notification = {
             "jsonrpc": "2.0",
             "method": f"{subscription.name}Notification",
@@ -289,3 +305,5 @@ _KINDS: Final[dict[str, tuple[Callable[[Ledger, list[Any]], Built], int, int]]] 
     "slot": (_clockwork, 0, 0),
 }
 """Kinds of subscription: how each is built, and the least and most parameters it takes."""
+
+SUBSCRIPTIONS: Final = [f"{name}Subscribe" for name in _KINDS]

@@ -5,30 +5,35 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
+from ..fault_front import around
+from ..faults import TOO_MANY, Faults
 from ..ledger import Ledger
-from . import params
+from .front import caller, methods_of
 from .limits import RateLimit
-from .methods import METHODS
-from .protocol import answer, method_not_found
+from .protocol import answer
 from .pubsub import PubSub
 
 MAX_BODY_BYTES: Final = 50 * 1024
 """The longest request a node takes."""
 
-TOO_MANY: Final = '{"jsonrpc":"2.0","error":{"code":429,"message":"Too many requests for a specific RPC call"},"id":null}'
-"""The answer of the public nodes to who asks too often."""
-
 Page = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def add_rpc(app: web.Application, ledger: Ledger, path: str = "/", page: Page | None = None, limit: RateLimit | None = None) -> None:
+def add_rpc(
+    app: web.Application,
+    ledger: Ledger,
+    path: str = "/",
+    page: Page | None = None,
+    limit: RateLimit | None = None,
+    faults: Faults | None = None,
+) -> None:
     """Add the routes of ``create_rpc_routes`` to an application, and end its WebSockets when it shuts down."""
-    pubsub = PubSub(ledger)
-    app.add_routes(create_rpc_routes(ledger, path, page, pubsub, limit))
+    pubsub = PubSub(ledger, faults)
+    app.add_routes(create_rpc_routes(ledger, path, page, pubsub, limit, faults))
 
     async def shut_down(_app: web.Application) -> None:
         await pubsub.close()
@@ -37,16 +42,16 @@ def add_rpc(app: web.Application, ledger: Ledger, path: str = "/", page: Page | 
 
 
 def create_rpc_routes(
-    ledger: Ledger, path: str = "/", page: Page | None = None, pubsub: PubSub | None = None, limit: RateLimit | None = None
+    ledger: Ledger,
+    path: str = "/",
+    page: Page | None = None,
+    pubsub: PubSub | None = None,
+    limit: RateLimit | None = None,
+    faults: Faults | None = None,
 ) -> list[web.RouteDef]:
     """Routes for POST (JSON-RPC), GET (WebSocket; ``page``, where given, for browsers) and OPTIONS (CORS) on one path."""
-    sockets = pubsub or PubSub(ledger)
-
-    def call(method: str, values: Any) -> Any:
-        found = METHODS.get(method)
-        if found is None:
-            raise method_not_found()
-        return found.handler(ledger, params.arguments(values, found.required, found.maximum))
+    sockets = pubsub or PubSub(ledger, faults)
+    call = caller(ledger, faults)
 
     async def post(request: web.Request) -> web.StreamResponse:
         if request.content_type != "application/json":
@@ -54,11 +59,17 @@ def create_rpc_routes(
             return web.Response(status=415, text=words)
         wait = limit.wait_seconds() if limit is not None else None
         if wait is not None:
-            return web.Response(status=429, text=TOO_MANY, content_type="application/json", headers={"Retry-After": str(wait)})
+            return web.Response(status=429, body=TOO_MANY, content_type="application/json", headers={"Retry-After": str(wait)})
         body = await _bounded_body(request)
         if body is None:
             return web.Response(status=413, text=f"The request is longer than {MAX_BODY_BYTES} bytes; send less at a time.\n")
-        return _json(request, await answer(body, call, in_turns=True) or "")
+
+        async def process() -> web.StreamResponse:
+            return _json(request, await answer(body, call) or "")
+
+        if faults is None or not faults.concerns("http"):
+            return await process()
+        return await around(request, faults, methods_of(body), process)
 
     async def get(request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
