@@ -93,7 +93,10 @@ class Api:
         )
         if response.status != 200:
             raise Refused(f"The {LABEL} refuses the list of markets (HTTP {response.status}); {_BY_ADDRESS}.", status=response.status)
-        entries = response.json()
+        try:
+            entries = response.json()
+        except UnexpectedAnswer:
+            entries = None
         if not isinstance(entries, list):
             raise UnexpectedAnswer(f"The {LABEL} answered no list of markets; {_BY_ADDRESS}.")
         if len(entries) > _MOST_MARKETS:

@@ -191,6 +191,10 @@ class Observer:
             seen = await self._also(seen, range(max(0, generation - WINDOW), max(WINDOW, generation)))
         known = {job.address for job in seen.jobs}
         others = [job for job in others if job.address not in known]
+        derived = {seen.identity.address(number) for number in range(max(0, generation - WINDOW), generation + 1)}
+        appeared = next((job.address for job in others if job.address in derived), None)
+        if appeared is not None:
+            raise Moved(f"The job {appeared} appeared while it was looked for; run the task again.")
         seen = replace(seen, jobs=(*seen.jobs, *others), generation=generation, warnings=tuple(warnings.sentences))
         if past != "accounts":
             # A finished job of another tool counts only while the name has no past of its own.

@@ -291,7 +291,8 @@ class JobService:
             if now is not None and judged is not None:
                 outcome.job = self._reader.describe(now, name, current.definition, judged.verdict)
             elif outcome.job is not None:
-                outcome.job |= gone(current.job)
+                # A job that was over stays what it was when its account is closed.
+                outcome.job |= gone(current.job) if current.job.active else {"chain_state": "closed"}
         return outcome
 
     async def _apply(
