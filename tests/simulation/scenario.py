@@ -1,0 +1,181 @@
+"""A whole simulated day: everybody acts, everything goes wrong, then the faults end and order has to come back."""
+# SPDX-FileCopyrightText: 2026 The nosana.compute contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+from actors import Authority, Host, Person, Stage, Stranger, take_away
+from chronicle import Chronicle, Life, vaults
+from faults import Faults, profile
+from playbooks import Memory, Run, Task, pause, random_task, run_task
+from properties import Properties, Violation
+from scheduler import START_SECONDS, Deadlock, Scheduler, Trace
+from servers import Servers
+from wire import Internet
+from world import HOSTS, MARKETS, NAMES, World, document
+
+from ansible_collections.nosana.compute.plugins.module_utils._clients.ipfs import cid_of, encode_document
+from ansible_collections.nosana.compute.plugins.module_utils._jobs.cache import Cache
+from ansible_collections.nosana.compute.plugins.module_utils._jobs.service import Declaration, Wait
+from nosana_localnet.ledger import token_address
+
+_BLOCKHASH_SECONDS = 70.0  # whatever was sent before has landed then, or never will
+
+
+@dataclass
+class Report:
+    """What came of one seed."""
+
+    seed: int
+    violation: str | None
+    trace: Trace
+    fired: Counter[str]
+    runs: list[Run] = field(default_factory=list)
+    seconds: float = 0.0
+    requests: int = 0
+    longest_run_seconds: float = 0.0
+
+
+class Simulation:
+    """One seed."""
+
+    def __init__(self, seed: int, probability: dict[str, float] | None = None) -> None:
+        """`probability`: of each fault; drawn from the seed when not given."""
+        self.seed = seed
+        chance = random.Random(f"profile {seed}")
+        self.scheduler = Scheduler(seed)
+        self.world = World(self.scheduler, confirmed_lag_slots=chance.choice((0, 1, 3)), fee_fraction=chance.choice((0, 10)))
+        self.faults = Faults(self.scheduler.random, profile(chance) if probability is None else probability)
+        self.chronicle = Chronicle(self.world)
+        self.internet = Internet(self.scheduler, Servers(self.world, self.faults, self.chronicle.sent), self.faults)
+        self.stage = Stage(self.world, self.chronicle, self.faults)
+        self.properties = Properties(self.chronicle, self.stage.results)
+        self.scheduler.on_event = self.properties.look
+        self.caches = [Memory(), Memory(), Cache.none()]
+        self._count = 0
+
+    def run(self) -> Report:
+        """Lives the day, and reports."""
+        violation = None
+        try:
+            self.scheduler.run(self.day())
+        except Violation as error:
+            violation = str(error)
+        except Deadlock:
+            violation = "everybody waits for ever"
+        runs = list(self.properties.runs.values())
+        seconds, requests = self.scheduler.now - START_SECONDS, sum(run.requests for run in runs)
+        longest = self.properties.longest_run_seconds
+        return Report(self.seed, violation, self.scheduler.trace, self.faults.fired, runs, seconds, requests, longest)
+
+    async def day(self) -> None:
+        """Several playbooks at once, and everybody else."""
+        chance = self.scheduler.random
+        self.people()
+        await asyncio.gather(*(self.playbook(number) for number in range(chance.choice((2, 2, 3, 4)))))
+        self.stage.on = False
+        self.faults.on = False
+        await pause(self.scheduler, _BLOCKHASH_SECONDS)
+        self.properties.finally_()
+        for name in NAMES:
+            await self.converge(name)
+        self.home()
+
+    def people(self) -> None:
+        """Hosts, and with some luck the others."""
+        chance, stage = self.scheduler.random, self.stage
+        for number in range(HOSTS):
+            stage.every(5, 60, Host(stage, number).act)
+        if chance.random() < 0.6:
+            stage.every(20, 400, Person(stage).act)
+        if chance.random() < 0.5:
+            stage.every(20, 300, Stranger(stage).act)
+        if chance.random() < 0.3:
+            stage.every(60, 900, Authority(stage).act)
+
+    async def playbook(self, number: int) -> None:
+        """Some runs, one after another."""
+        chance = self.scheduler.random
+        cache = chance.choice(self.caches)
+        habit = random_task(chance)
+        for _run in range(chance.randint(2, 4)):
+            # Many playbooks say the same again and again; then it must not cost anything.
+            task = habit if chance.random() < 0.5 else random_task(chance)
+            kill = int(chance.expovariate(1 / 25)) + 1 if chance.random() < 0.2 else None
+            await self.one_run(f"playbook {number}", task, cache, kill_after_events=kill)
+            await pause(self.scheduler, chance.choice((0.0, 0.5, 20.0, 150.0)) * chance.random())
+
+    async def one_run(self, who: str, task: Task, cache: Cache, *, kill_after_events: int | None = None) -> Run:
+        """A run, from its start to the judgement of its report."""
+        self._count += 1
+        name = f"{who}.{self._count}"
+        self.properties.runs[name] = Run(name, task, self.scheduler.now)
+        run = await run_task(self.world, self.internet, name, task, cache, kill_after_events=kill_after_events)
+        self.properties.runs[name] = run
+        if run.killed:
+            self.faults.count("killed")
+        self.properties.ended(run)
+        return run
+
+    # --- afterwards ---------------------------------------------------------------------------------------------------
+
+    async def converge(self, name: str) -> None:
+        """Without faults one run brings the declared state, the next changes nothing, and absent brings everything home."""
+        declaration = Declaration(name, document(name, 0), str(MARKETS[0].address), 300)
+        task = Task(name, declaration, Wait("posted", 0, 5))
+        first = await self.one_run("afterwards", task, Cache.none())
+        active = self.chronicle.active(name)
+        if first.failure is not None and first.failure.code == "ambiguous_name":
+            if len(active) < 2 or all(life.posted_by for life in active):
+                raise Violation(f"{first.name} finds {name} ambiguous; active are {[life.address for life in active]}")
+            for life in active[1:]:
+                take_away(self.world, life, "person")
+            await pause(self.scheduler, 2.0)
+            first = await self.one_run("afterwards", task, Cache.none())
+        if first.failure is not None:
+            raise Violation(f"{first.name} does not converge: {first.failure}")
+        await pause(self.scheduler, 2.0)
+        self._stands(declaration, first)
+        again = await self.one_run("afterwards", task, Cache.none())
+        if again.failure is not None or again.outcome is None or again.outcome.changed or again.outcome.actions:
+            raise Violation(f"{again} changes something again")
+        gone = await self.one_run("afterwards", Task(name), Cache.none())
+        if gone.failure is not None or self.chronicle.active(name):
+            raise Violation(f"{gone} leaves {[life.address for life in self.chronicle.active(name)]}")
+
+    def _stands(self, declaration: Declaration, run: Run) -> None:
+        """Exactly one job equals the declaration, or the newest that equals it is over."""
+        assert run.outcome is not None
+        active = self.chronicle.active(declaration.name)
+        cid = cid_of(encode_document(declaration.document))
+        if not active:
+            over = [life for life in self.chronicle.of(declaration.name) if life.posted_by]
+            if run.outcome.changed or not over or over[-1].removed or not over[-1].over or over[-1].cid != cid:
+                raise Violation(f"{run.name} left no job {declaration.name}")
+            return
+        (life, *more) = active
+        if more or life.cid != cid or str(life.market) != declaration.market:
+            raise Violation(f"{run.name} left {[other.address for other in active]} of {declaration.name}, which is not what was declared")
+        if life.fields and life.fields["timeout"] < (declaration.timeout_seconds or 0) and not _beyond_extension(life, self.scheduler.now):
+            raise Violation(f"{run.name} left {life.address} with a timeout of {life.fields['timeout']} s")
+
+    def home(self) -> None:
+        """Every deposit is home, or with a host that earned it; the rest is the network's fee."""
+        for market, vault in vaults().items():
+            if self.chronicle.tokens[vault]:
+                raise Violation(f"{self.chronicle.tokens[vault]} base units are left in the vault of {market}")
+        hosts = [token_address(Host(self.stage, number).key.pubkey()) for number in range(HOSTS)]
+        paid = sum(self.chronicle.tokens[account] - self.chronicle.started_with[account] for account in hosts)
+        if paid != self.chronicle.earned:
+            raise Violation(f"hosts have been paid {paid}, and have earned {self.chronicle.earned}")
+
+
+def _beyond_extension(life: Life, now: float) -> bool:
+    """Given up by a host, or its host is dead: the program or the collection extend no such job."""
+    assert life.fields is not None
+    return life.fields["state"] != 0 or life.had("quit") or now - life.posted.seconds > life.fields["timeout"] + 600
