@@ -129,7 +129,9 @@ async def run_task(world: World, internet: Internet, name: str, task: Task, cach
     work = asyncio.ensure_future(_work(world, wire, process, run, cache))
     await asyncio.wait((work, process.ended), return_when=asyncio.FIRST_COMPLETED)
     run.killed, run.ended, run.met, run.requests = not process.alive, scheduler.now, wire.met, wire.requests
-    if not run.killed:
+    if run.killed:
+        scheduler.killed.append(work)
+    else:
         work.result()
         scheduler.note(name, str(run).partition(" -> ")[2] if run.crash is None else f"crashed: {run.crash!r}")
     return run

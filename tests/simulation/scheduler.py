@@ -59,6 +59,8 @@ class Scheduler:
         """Called after every event."""
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
+        self.killed: list[asyncio.Task[None]] = []
+        """Tasks that nobody will ever resume, kept so that they are not ended before all is over."""
 
     def note(self, who: str, what: str) -> None:
         """One line of the trace."""
@@ -83,6 +85,7 @@ class Scheduler:
     def run(self, main: Coroutine[Any, Any, Value]) -> Value:
         """Runs everything until `main` is done; what still waits then is ended."""
         loop = asyncio.SelectorEventLoop(_Selector(self.step))
+        loop.set_exception_handler(lambda _loop, _context: None)  # of killed tasks nobody wants to know how they end
         try:
             return loop.run_until_complete(main)
         finally:

@@ -209,6 +209,12 @@ class Rpc:
         """The height to compare last_valid_block_height with."""
         return await self._ask("getBlockHeight", [{"commitment": self._commitment}], _number)
 
+    async def get_slot_and_height(self) -> tuple[int, int]:
+        """A slot, and the block height at that slot."""
+        return await self._ask(
+            "getEpochInfo", [self._options()], lambda result: (_number(result["absoluteSlot"]), _number(result["blockHeight"]))
+        )
+
     async def get_recent_prioritization_fees(self, keys: Sequence[str]) -> list[int]:
         """Recent priority fees in micro-lamports a compute unit, as the node has them, unsorted."""
         return await self._ask(
@@ -225,14 +231,21 @@ class Rpc:
 
     async def get_signature_statuses(self, signatures: Sequence[str]) -> list[SignatureStatus | None]:
         """What became of the transactions; None where the node knows nothing."""
-        statuses = await self._ask(
+        return (await self.get_signature_statuses_at(signatures))[1]
+
+    async def get_signature_statuses_at(self, signatures: Sequence[str]) -> tuple[int, list[SignatureStatus | None]]:
+        """The same, and the slot up to which the node knows anything: this question cannot be asked of a node that has reached a slot."""
+        slot, statuses = await self._ask(
             "getSignatureStatuses",
             [list(signatures), {"searchTransactionHistory": True}],
-            lambda result: [None if entry is None else _status(entry) for entry in result["value"]],
+            lambda result: (
+                _number(result["context"]["slot"]),
+                [None if entry is None else _status(entry) for entry in result["value"]],
+            ),
         )
         if len(statuses) != len(signatures):
             raise UnexpectedAnswer(f"The {LABEL} answered {len(statuses)} statuses to a question for {len(signatures)}.")
-        return statuses
+        return slot, statuses
 
     async def get_transaction(self, signature: str) -> Transaction | None:
         """A landed transaction; None where the node does not have it (yet, or any more)."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .._libraries import solders
-from .errors import NosanaError, OutcomeUnknown, TransactionExpired, Unreachable
+from .errors import NosanaError, OutcomeUnknown, Refused, TransactionExpired, UnexpectedAnswer, Unreachable
 from .program import program_error, set_compute_unit_limit, set_compute_unit_price
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from solders.keypair import Keypair
 
     from .clock import Clock
-    from .rpc import Blockhash, Rpc, Transfer
+    from .rpc import Blockhash, Rpc, SignatureStatus, Transfer
 
 LOWEST_PRIORITY_FEE, HIGHEST_PRIORITY_FEE = 10_000, 15_000_000  # micro-lamports for each compute unit
 # Busy accounts that every fee market moves around: wrapped SOL and USDC.
@@ -31,7 +31,12 @@ _MOST_UNITS = 1_400_000
 _LAMPORTS_PER_SIGNATURE = 5_000
 _POLL_SECONDS = 0.5
 _POLLS_PER_RESEND = 4
+# A blockhash lives for a minute or so, on a slow chain for three; who cannot be told its height has waited long enough then.
+_LONGEST_SECONDS = 300.0
+_LAST_LOOKS = 30
 _LANDED = frozenset({"confirmed", "finalized"})
+# From here on such answers say nothing of the transaction, which is on its way.
+_NO_ANSWER = (Refused, UnexpectedAnswer)
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,7 @@ class Sender:
         return landed
 
     async def _see_through(self, raw: bytes, signature: str, last_valid_block_height: int, action: str) -> Landed:
-        polls = 0
+        polls, give_up = 0, self._clock.monotonic() + _LONGEST_SECONDS
         while True:
             if polls % _POLLS_PER_RESEND == 0:
                 try:
@@ -129,15 +134,20 @@ class Sender:
                 except NosanaError as error:
                     # It may have landed by an earlier sending, whose answer was lost. Only a clear refusal of the first sending says that it
                     # has not; later ones may come of the transaction itself, which one node behind an address knows and another does not.
-                    refused = polls == 0 and not error.retryable and error.details.get("error") != "AlreadyProcessed"
+                    refused = polls == 0 and _is_refusal(error) and error.details.get("error") != "AlreadyProcessed"
                     if refused and not await self._is_known(signature, again=getattr(error, "name", None) == "AccountAlreadyInUse"):
                         raise
             polls += 1
             landed = await self._look(signature, action)
             if landed is not None:
                 return landed
-            if await self._rpc.get_block_height() > last_valid_block_height:
-                return await self._last_look(signature, action)
+            if await self._height() > last_valid_block_height:
+                return await self._last_look(signature, last_valid_block_height, action)
+            if self._clock.monotonic() > give_up:
+                raise OutcomeUnknown(
+                    f"The Solana RPC node did not tell in {_LONGEST_SECONDS:g} s what became of the transaction {signature} to {action}; "
+                    "the next run finds out."
+                )
             await self._clock.sleep(_POLL_SECONDS)
 
     async def _is_known(self, signature: str, *, again: bool) -> bool:
@@ -145,14 +155,29 @@ class Sender:
         request was processed, its answer lost, and the next copy refused; so then the question is asked again for a moment.
         """
         for _attempt in range(_POLLS_PER_RESEND if again else 1):
-            if (await self._rpc.get_signature_statuses([signature]))[0] is not None:
-                return True
+            try:
+                if (await self._rpc.get_signature_statuses([signature]))[0] is not None:
+                    return True
+            except _NO_ANSWER:
+                again = True
             if again:
                 await self._clock.sleep(_POLL_SECONDS)
         return False
 
+    async def _height(self) -> int:
+        try:
+            return await self._rpc.get_block_height()
+        except _NO_ANSWER:
+            return 0
+
     async def _look(self, signature: str, action: str) -> Landed | None:
-        status = (await self._rpc.get_signature_statuses([signature]))[0]
+        try:
+            status = (await self._rpc.get_signature_statuses([signature]))[0]
+        except _NO_ANSWER:
+            return None
+        return await self._landed(status, signature, action)
+
+    async def _landed(self, status: SignatureStatus | None, signature: str, action: str) -> Landed | None:
         if status is None or status.confirmation not in _LANDED:
             return None
         if status.err is not None:
@@ -166,16 +191,28 @@ class Sender:
         except NosanaError:
             return []
 
-    async def _last_look(self, signature: str, action: str) -> Landed:
-        status = (await self._rpc.get_signature_statuses([signature]))[0]
-        if status is None:
-            raise TransactionExpired(f"The transaction to {action} did not land in time and never will; nothing was paid. Run it again.")
-        landed = await self._look(signature, action)
-        if landed is None:
-            raise OutcomeUnknown(
-                f"The transaction {signature} to {action} was seen and is not confirmed yet; the next run finds out what became of it."
-            )
-        return landed
+    async def _last_look(self, signature: str, last_valid_block_height: int, action: str) -> Landed:
+        """The blockhash has expired. That a node does not know the transaction proves something only if that node has got as far, too."""
+        expired_at: int | None = None
+        for _attempt in range(_LAST_LOOKS):
+            try:
+                if expired_at is None:
+                    slot, height = await self._rpc.get_slot_and_height()
+                    expired_at = slot if height > last_valid_block_height else None
+                slot, (status,) = await self._rpc.get_signature_statuses_at([signature])
+            except _NO_ANSWER:
+                await self._clock.sleep(_POLL_SECONDS)
+                continue
+            landed = await self._landed(status, signature, action)
+            if landed is not None:
+                return landed
+            if status is None and expired_at is not None and slot >= expired_at:
+                raise TransactionExpired(f"The transaction to {action} did not land in time and never will; nothing was paid. Run it again.")
+            await self._clock.sleep(_POLL_SECONDS)
+        raise OutcomeUnknown(
+            f"The transaction {signature} to {action} is not confirmed, and the Solana RPC node cannot say that it never will be; "
+            "the next run finds out what became of it."
+        )
 
     def _sign(
         self, instructions: Sequence[Instruction], signers: Sequence[Keypair], fee_payer: Keypair, blockhash: str
@@ -193,6 +230,11 @@ class Sender:
         except NosanaError:
             recent = []
         return priority_fee(recent, percentile=self._priority.percentile)
+
+
+def _is_refusal(error: NosanaError) -> bool:
+    """Whether a node says that it did not take the transaction; an answer that cannot be read says nothing."""
+    return not error.retryable and not isinstance(error, UnexpectedAnswer)
 
 
 def priority_fee(
