@@ -113,7 +113,7 @@ test-localnet: $(DEV)/.localnet tree ## the local network: recordings of the rea
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) NOSANA_VALIDATOR= pytest -c "$(CURDIR)/pyproject.toml" --rootdir . tests/lifecycle
 
 .PHONY: test-validator
-test-validator: validator-is-there $(DEV)/.localnet tree ## a job's life on a real Solana node, solana-test-validator; about five minutes
+test-validator: validator-is-there $(DEV)/.localnet tree ## a job's life on a real Solana node, solana-test-validator; about three minutes
 	$(call say,the collection on a real Solana node)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) NOSANA_VALIDATOR="$$(command -v solana-test-validator)" $(ALONE) \
 		pytest -c "$(CURDIR)/pyproject.toml" --rootdir . tests/lifecycle

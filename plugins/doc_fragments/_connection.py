@@ -28,8 +28,11 @@ options:
   rpc_url:
     description:
       - URL of the Solana RPC node. Default is the network's public one.
-      - If not set, the value of the environment variable E(NOSANA_RPC_URL) is used.
-    type: str
+      - With several, the first that answers is used, one that failed is asked last for the rest of the task, and a transaction that
+        has not landed yet is sent to all of them. All have to serve the same chain.
+      - If not set, the value of the environment variable E(NOSANA_RPC_URL) is used, with commas between several.
+    type: list
+    elements: str
   ipfs_api_url:
     description:
       - Base URL of the IPFS pinning service, with the interface of Pinata.
@@ -38,9 +41,10 @@ options:
   ipfs_gateway_url:
     description:
       - Base URL of the IPFS gateway from which definitions and results are read, such as V(https://nosana.mypinata.cloud/ipfs/).
-      - What it answers is checked against the content address.
-      - If not set, the value of the environment variable E(NOSANA_IPFS_GATEWAY_URL) is used.
-    type: str
+      - What it answers is checked against the content address. With several, the next one is asked when one fails or lacks the content.
+      - If not set, the value of the environment variable E(NOSANA_IPFS_GATEWAY_URL) is used, with commas between several.
+    type: list
+    elements: str
   ipfs_jwt:
     description:
       - Token of the IPFS pinning service. Needed to post jobs on V(network=mainnet) and V(network=devnet).

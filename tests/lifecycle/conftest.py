@@ -24,7 +24,7 @@ from nosana_localnet.ledger import NOS_MINT, Ledger
 from nosana_localnet.server import Settings
 from nosana_localnet.thread import ThreadNetwork, running
 
-HOSTS = 64  # the first of them takes part in the recorded conversation
+HOSTS = 512  # the first of them takes part in the recorded conversation
 PROGRAMS = {genesis.JOBS_PROGRAM: "nosana_jobs", genesis.DEVNET_JOBS_PROGRAM: "nosana_jobs", genesis.REWARDS_PROGRAM: "nosana_rewards"}
 
 

@@ -90,24 +90,24 @@ class Conversation:
         host = {"run": address("host's run"), "payer": address("host"), "authority": address("host")}
         ending = {"run": address("host's run"), "payer": address("host"), "user": token_address(address("host"))}
         self._job("open", ["owner", "market"], market)
-        self._job("list", ["poor", "job", "run"], listing, what="list without NOS", **poor)
+        self._job("list", ["poor", "job", "run"], listing, poor, what="list without NOS")
         self._job("list", listed, listing)
         self._job("list", listed, listing | {"timeout": 2}, what="list again")
         self._job("extend", ["owner"], {"timeout": 1}, what="extend by nothing")
         self._job("extend", ["owner"], {"timeout": 2})
-        self._job("delist", ["stranger"], what="delist by a stranger", authority=address("stranger"))
-        self._job("work", ["host", "host's run"], **host)
+        self._job("delist", ["stranger"], None, {"authority": address("stranger")}, what="delist by a stranger")
+        self._job("work", ["host", "host's run"], None, host)
         self._job("delist", ["owner"], what="delist what runs")
         until(lambda: self._chain.now() >= self._chain.run_of(address("job"))[1]["time"] + 3)  # longer than the timeout: all is paid
-        self._job("end", ["owner"], what="end without the host's account", **ending)
+        self._job("end", ["owner"], None, ending, what="end without the host's account")
         self._send("the host's account", [create_token_account(address("owner"), address("host"))], ["owner"])
-        self._job("end", ["owner"], **ending)
-        self._job("complete", ["host"], {"ipfs_result": bytes([8] * 32)}, authority=address("host"))
+        self._job("end", ["owner"], None, ending)
+        self._job("complete", ["host"], {"ipfs_result": bytes([8] * 32)}, {"authority": address("host")})
         job = self._chain.job(address("job"))
         assert job is not None
         until(lambda: self._chain.now() > job["time_end"] + 2)
         self._job("clean", ["stranger"])
-        self._job("list", listed, listing, what="list in a market that is none", market=token_address(address("owner")))
+        self._job("list", listed, listing, {"market": token_address(address("owner"))}, what="list in a market that is none")
         self._job("close", ["owner"])
 
     def _tokens(self) -> None:
@@ -182,7 +182,15 @@ class Conversation:
 
     # --- how things are said ------------------------------------------------------------------------------------------
 
-    def _job(self, name: str, signers: Sequence[str], values: Mapping[str, Any] | None = None, *, what: str = "", **other: Pubkey) -> None:
+    def _job(
+        self,
+        name: str,
+        signers: Sequence[str],
+        values: Mapping[str, Any] | None = None,
+        others: Mapping[str, Pubkey] | None = None,
+        *,
+        what: str = "",
+    ) -> None:
         """An instruction of the jobs program; then everybody whom it may have changed is looked at."""
         owner, market = address("owner"), address("market")
         accounts = PROGRAMS | {
@@ -203,7 +211,7 @@ class Conversation:
         # The limit tells transactions apart that would be one and the same under one blockhash.
         limit = Instruction(COMPUTE_BUDGET_PROGRAM, struct.pack("<BI", 2, next(self._limits)), [])
         price = Instruction(COMPUTE_BUDGET_PROGRAM, struct.pack("<BQ", 3, MICRO_LAMPORTS), [])
-        self._send(what or name, [limit, price, idl.instruction(name, JOBS_PROGRAM, accounts | other, values)], signers)
+        self._send(what or name, [limit, price, idl.instruction(name, JOBS_PROGRAM, accounts | dict(others or {}), values)], signers)
         changed = [*map(address, ("job", "run", "host's run", "market", "owner")), vault_of(market), token_address(owner)]
         self._read(what or name, changed)
 
@@ -307,7 +315,7 @@ def _data(data: bytes) -> str:
 
 
 def _of_any_token_program(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Two token programs are in use, which do the same: one says what it does and takes thousands of units, the other is silent."""
+    """A node's token program and LiteSVM's do the same; the first says what it does and takes thousands of units, the second is silent."""
     name = "logMessages" if "logMessages" in value else "logs"
     lines = value.get(name)
     if not isinstance(lines, list):

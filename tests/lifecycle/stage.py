@@ -134,7 +134,13 @@ class Stage:
 
     def fees(self, result: TaskResult) -> int:
         """What the transactions of a task have cost, in lamports."""
-        return sum(self.chain.fee(action["signature"]) for action in result.values["actions"])
+        return sum(map(self.chain.fee, {action["signature"] for action in result.values["actions"]}))
+
+
+def told(*results: TaskResult) -> Money:
+    """What tasks say that they did to the wallet."""
+    changes = [result.values["balance_change"] for result in results]
+    return Money(sum(change["lamports"] for change in changes), sum(change["nos_base_units"] for change in changes))
 
 
 def kinds(result: TaskResult) -> list[str]:

@@ -12,8 +12,9 @@ import pytest
 from actors import Host, clean, list_job
 from chain import Failed, until
 from solders.pubkey import Pubkey
-from stage import LAMPORTS_PER_SOL, PRICE, TIMEOUT, Money, Poster, Stage, kinds
+from stage import LAMPORTS_PER_SOL, PRICE, TIMEOUT, Money, Poster, Stage, kinds, told
 
+from ansible_collections.nosana.compute.plugins.module_utils._ansible.tasks import TaskResult
 from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import InsufficientFunds
 
 JOB_RENT, RUN_RENT, TOKEN_ACCOUNT_RENT = 2_561_280, 1_726_080, 2_039_280
@@ -68,7 +69,7 @@ def test_posted_kept_extended_removed(stage: Stage) -> None:
 
     posted = poster.job()
     assert (kinds(posted), posted.values["status"]) == (["post"], "pending")
-    assert poster.money - begin == Money(-JOB_RENT - stage.fees(posted), -DEPOSIT)
+    assert poster.money - begin == Money(-JOB_RENT - stage.fees(posted), -DEPOSIT) == told(posted)
     assert stage.vault(poster.market) == DEPOSIT
 
     held = poster.money
@@ -85,7 +86,7 @@ def test_posted_kept_extended_removed(stage: Stage) -> None:
     assert (kinds(removed), removed.values["status"]) == (["delist"], "cancelled")
     assert stage.chain.jobs_of(poster.address) == []
     fees = sum(map(stage.fees, (posted, longer, removed)))
-    assert poster.money - begin == Money(-fees, 0)
+    assert poster.money - begin == Money(-fees, 0) == told(posted, longer, removed)
     assert stage.vault(poster.market) == 0
     assert not poster.job(state="absent").values["changed"]
 
@@ -112,18 +113,22 @@ def test_the_market_by_its_slug(stage: Stage) -> None:
 
 def test_another_definition_replaces_the_job(stage: Stage) -> None:
     poster = stage.poster()
-    first = poster.post()
+    begin = poster.money
+    first = poster.job()
     replaced = poster.job(env={"COLOUR": "red"})
     assert kinds(replaced) == ["delist", "post"]
-    assert stage.chain.jobs_of(poster.address) == [Pubkey.from_string(replaced.values["id"])] != [first]
+    assert len({action["signature"] for action in replaced.values["actions"]}) == 1  # both or neither
+    assert stage.chain.jobs_of(poster.address) == [Pubkey.from_string(replaced.values["id"])]
+    assert replaced.values["id"] != first.values["id"]
     assert stage.vault(poster.market) == DEPOSIT
+    assert poster.money - begin == Money(-JOB_RENT - stage.fees(first) - stage.fees(replaced), -DEPOSIT) == told(first, replaced)
 
 
 def test_a_wallet_that_never_had_nos_gets_its_account(stage: Stage) -> None:
     poster = stage.poster(stage.market(price=0), nos=None)
     begin = poster.money
     posted = poster.job()
-    assert poster.money - begin == Money(-JOB_RENT - TOKEN_ACCOUNT_RENT - stage.fees(posted), 0)
+    assert poster.money - begin == Money(-JOB_RENT - TOKEN_ACCOUNT_RENT - stage.fees(posted), 0) == told(posted)
 
 
 def test_a_job_of_another_tool_is_found_by_its_name(stage: Stage) -> None:
@@ -167,7 +172,7 @@ def test_taken_extended_ended(stage: Stage) -> None:
     assert ended.values["job"]["cost"]["paid_base_units"] == earned
     assert stage.money(host.address) - host_begin == Money(-stage.chain.fee(worked), earned)
     fees = sum(map(stage.fees, (posted, longer, ended)))
-    assert poster.money - begin == Money(-JOB_RENT - fees, -earned)
+    assert poster.money - begin == Money(-JOB_RENT - fees, -earned) == told(posted, longer, ended)
     assert stage.vault(poster.market) == 0
     assert not poster.job(state="absent").values["changed"]
 
@@ -193,7 +198,36 @@ def test_a_host_that_waits_runs_it_at_once(stage: Stage) -> None:
     ended = poster.job(state="absent")
     earned = elapsed(stage, Pubkey.from_string(posted.values["id"])) * PRICE
     fees = stage.fees(posted) + stage.fees(ended)
-    assert poster.money - begin == Money(-JOB_RENT - fees, -earned)
+    assert poster.money - begin == Money(-JOB_RENT - fees, -earned) == told(posted, ended)
+
+
+def test_given_to_one_of_the_hosts_that_wait(stage: Stage) -> None:
+    poster = stage.poster()
+    first, second = stage.host(poster.market), stage.host(poster.market)
+    first.work()
+    second.work()
+    begin = poster.money
+    posted = poster.job(node=str(second.address), wait_for="running")
+    assert (posted.failure, kinds(posted), posted.values["job"]["host"]) == (None, ["post"], str(second.address))
+    assert poster.money - begin == Money(-JOB_RENT - RUN_RENT - stage.fees(posted), -DEPOSIT) == told(posted)
+    second.finish(Pubkey.from_string(posted.values["id"]), stage.pin(SUCCESS))
+    assert only(poster)["status"] == "completed"
+
+
+def test_run_again(stage: Stage) -> None:
+    poster = stage.poster()
+    host = stage.host(poster.market)
+    job = poster.post()
+    host.work()
+    host.finish(job, stage.pin(FAILURE))
+    assert not poster.job().values["changed"]
+    again = poster.post(rerun="failed")
+    assert again != job
+    assert not poster.job(rerun="failed").values["changed"]
+    host.work()
+    host.finish(again, stage.pin(SUCCESS))
+    assert not poster.job(rerun="failed").values["changed"]
+    assert len(stage.chain.jobs_of(poster.address)) == 2
 
 
 def test_ending_gives_the_host_the_account_that_it_lacks(stage: Stage) -> None:
@@ -207,7 +241,7 @@ def test_ending_gives_the_host_the_account_that_it_lacks(stage: Stage) -> None:
     assert (ended.failure, kinds(ended)) == (None, ["end"])
     earned = stage.money(host.address).nos
     assert earned == elapsed(stage, Pubkey.from_string(posted.values["id"])) * PRICE > 0
-    assert poster.money - held == Money(RUN_RENT - TOKEN_ACCOUNT_RENT - stage.fees(ended), DEPOSIT - earned)
+    assert poster.money - held == Money(RUN_RENT - TOKEN_ACCOUNT_RENT - stage.fees(ended), DEPOSIT - earned) == told(ended)
 
 
 def test_finished_while_it_is_waited_for(stage: Stage) -> None:
@@ -264,7 +298,7 @@ def test_given_up_and_recovered(stage: Stage) -> None:
     assert (only(poster)["status"], only(poster)["reason"]) == ("failed", "host_quit")
     recovered = poster.job(state="absent")
     assert kinds(recovered) == ["recover"]
-    assert poster.money - begin == Money(-stage.fees(posted) - stage.fees(recovered), 0)
+    assert poster.money - begin == Money(-stage.fees(posted) - stage.fees(recovered), 0) == told(posted, recovered)
     assert stage.chain.jobs_of(poster.address) == []
 
 
@@ -303,11 +337,32 @@ def test_cleaned_when_the_market_keeps_it_no_longer(stage: Stage) -> None:
     held = poster.money
     cleaned(stage, host, job)
     assert poster.money - held == Money(JOB_RENT, 0)
-    assert poster.info(name="job") == []
     assert not poster.job(state="absent").values["changed"]
     again = poster.job()
     assert (again.values["changed"], again.values["id"], again.values["job"]["chain_state"]) == (False, str(job), "closed")
     assert poster.post(rerun="finished") != job
+
+
+def test_purged_by_its_owner(stage: Stage) -> None:
+    poster = stage.poster(stage.market(expiration=1))
+    host = stage.host(poster.market)
+    begin = poster.money
+    posted = poster.job()
+    job = Pubkey.from_string(posted.values["id"])
+    host.work()
+    host.finish(job, stage.pin(SUCCESS))
+    tries: list[TaskResult] = []
+
+    def purged() -> TaskResult | None:
+        tries.append(poster.job(state="absent", purge=True))
+        return tries[-1] if tries[-1].values["changed"] else None
+
+    cleaned_up = until(purged)
+    assert (cleaned_up.failure, kinds(cleaned_up)) == (None, ["clean"])
+    earned = stage.money(host.address).nos
+    assert poster.money - begin == Money(-stage.fees(posted) - stage.fees(cleaned_up), -earned)
+    assert told(cleaned_up) == Money(JOB_RENT - stage.fees(cleaned_up), 0)
+    assert stage.chain.jobs_of(poster.address) == []
 
 
 def cleaned(stage: Stage, host: Host, job: Pubkey) -> None:
@@ -344,6 +399,20 @@ def test_posted_by_several_at_once(stage: Stage) -> None:
     assert {result.values["id"] for result in results} == {str(job)}
     assert sum(kinds(result).count("post") for result in results) == 1
     assert (begin - poster.money).nos == stage.vault(poster.market) == DEPOSIT
+
+
+def test_extended_by_several_at_once(stage: Stage) -> None:
+    """Whoever comes after a longer extension has what was asked for."""
+    poster = stage.poster()
+    poster.post()
+
+    async def all_at_once() -> list[Any]:
+        return await asyncio.gather(*(poster.job_in_loop(timeout=TIMEOUT + more) for more in (100, 200, 300)))
+
+    results = asyncio.run(all_at_once())
+    assert [result.failure for result in results] == [None] * 3
+    assert only(poster)["timeout"] == TIMEOUT + 300
+    assert stage.vault(poster.market) == (TIMEOUT + 300) * PRICE
 
 
 def test_the_same_task_twice_at_once(stage: Stage) -> None:

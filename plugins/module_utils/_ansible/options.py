@@ -32,9 +32,9 @@ def connection_spec() -> dict[str, dict[str, Any]]:
     return {
         "network": _option("NOSANA_NETWORK", default="mainnet", choices=["mainnet", "devnet", "localnet"]),
         "wallet": _option("NOSANA_WALLET", no_log=True),
-        "rpc_url": _option("NOSANA_RPC_URL", no_log=True),
+        "rpc_url": _option("NOSANA_RPC_URL", type="list", elements="str", no_log=True),
         "ipfs_api_url": _option("NOSANA_IPFS_API_URL", no_log=True),
-        "ipfs_gateway_url": _option("NOSANA_IPFS_GATEWAY_URL"),
+        "ipfs_gateway_url": _option("NOSANA_IPFS_GATEWAY_URL", type="list", elements="str"),
         "ipfs_jwt": _option("NOSANA_IPFS_JWT", no_log=True),
         "api_url": _option("NOSANA_API_URL"),
         "node_domain": _option("NOSANA_NODE_DOMAIN"),

@@ -76,7 +76,7 @@ class Masker:
 
 def option_secrets(params: Mapping[str, Any]) -> list[str]:
     """Every secret in the options of a task, whether they are valid or not."""
-    found = [secret for name in _URLS if isinstance(params.get(name), str) for secret in _secrets_of_url(params[name])]
+    found = [secret for name in _URLS for url in _texts(params.get(name)) for secret in _secrets_of_url(url)]
     found += [params[name].strip() for name in _TOKENS if isinstance(params.get(name), str)]
     if isinstance(params.get("wallet"), str):
         found += _wallet_secrets(params["wallet"])
@@ -84,6 +84,11 @@ def option_secrets(params: Mapping[str, Any]) -> list[str]:
     if definition is not None:
         found += secrets(definition)
     return found + secrets(_short_form(params))
+
+
+def _texts(value: Any) -> list[str]:
+    """The texts of an option that may be one or a list."""
+    return [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
 
 
 def shown_options(params: Mapping[str, Any], known: Iterable[str], masker: Masker) -> dict[str, Any]:

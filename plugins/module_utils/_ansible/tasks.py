@@ -39,7 +39,13 @@ Learn = Callable[[list[str]], None]
 _PERCENTILES = {"low": 25.0, "medium": 50.0, "high": 75.0}
 
 # Option → field of Network: each may be set on its own, so that a private RPC node or gateway serves any network.
-_ENDPOINTS = ("rpc_url", "ipfs_api_url", "ipfs_gateway_url", "api_url", "node_domain")
+_ENDPOINTS = {
+    "rpc_url": "rpc_urls",
+    "ipfs_api_url": "ipfs_api_url",
+    "ipfs_gateway_url": "ipfs_gateway_urls",
+    "api_url": "api_url",
+    "node_domain": "node_domain",
+}
 
 
 @dataclass
@@ -137,7 +143,7 @@ class _Connection:
 
     def ipfs(self, params: Params) -> Ipfs:
         """The client of the pinning service and the gateway."""
-        return Ipfs(self.http, self.network.ipfs_api_url, self.network.ipfs_gateway_url, params["ipfs_jwt"] or None)
+        return Ipfs(self.http, self.network.ipfs_api_url, self.network.ipfs_gateway_urls, params["ipfs_jwt"] or None)
 
 
 @asynccontextmanager
@@ -146,7 +152,8 @@ async def _connect(params: Params, clock: Clock | None) -> AsyncIterator[_Connec
     network = _network(params)
     clock = clock or SystemClock()
     async with Http(clock) as http:
-        yield _Connection(network, clock, http, Rpc(http, network.rpc_url), Api(http, network.api_url))
+        rpc = Rpc(http, network.rpc_urls, genesis_hash=network.genesis_hash)
+        yield _Connection(network, clock, http, rpc, Api(http, network.api_url))
 
 
 @asynccontextmanager
@@ -178,7 +185,11 @@ def _wallet(params: Params, warnings: list[str], *, also: str = "") -> Wallet:
 
 
 def _network(params: Params) -> Network:
-    return replace(NETWORKS[params["network"]], **{name: params[name] for name in _ENDPOINTS if params[name]})
+    given = {field: params[option] for option, field in _ENDPOINTS.items() if params[option]}
+    lists = {
+        field: tuple(url for url in (part.strip() for part in value) if url) for field, value in given.items() if isinstance(value, list)
+    }
+    return replace(NETWORKS[params["network"]], **(given | lists))
 
 
 def _declaration(params: Params, warnings: list[str]) -> Declaration:

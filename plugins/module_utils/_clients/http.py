@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,14 +46,26 @@ class Response:
 
 
 class Http:
-    """One client for all servers of a run. Use it as an async context manager; it is bound to one event loop."""
+    """One client for all servers of a run. Use it as an async context manager; it is bound to one event loop.
+
+    timeout_seconds: for one attempt, from connecting to the last byte. budget_seconds: so much of a run may be lost to attempts that fail
+    and to the pauses after them; then nothing is tried a second time, so that a run among broken servers comes to its end.
+    """
 
     def __init__(
-        self, clock: Clock, *, timeout_seconds: float = 30, attempts: int = 5, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        clock: Clock,
+        *,
+        timeout_seconds: float = 30,
+        attempts: int = 5,
+        budget_seconds: float = 180,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.clock = clock
         self._timeout_seconds = timeout_seconds
         self._attempts = attempts
+        self._budget_seconds = budget_seconds
+        self._lost_seconds = 0.0
         try:
             self._client = httpx.AsyncClient(follow_redirects=False, transport=transport)
         except (ValueError, ImportError, httpx.InvalidURL):  # a proxy's URL may hold a password, so nothing of it is said
@@ -87,14 +100,15 @@ class Http:
         """
         if not _is_url(url):
             raise InvalidInput(f"The address of the {label} is no http:// or https:// URL; check {advice or 'its option'}.")
-        attempts = attempts or self._attempts
+        attempts = 1 if self._lost_seconds > self._budget_seconds else attempts or self._attempts
         timeout = timeout_seconds or self._timeout_seconds
         cause = ""
         for attempt in range(1, attempts + 1):
             wait: float | None = None
+            begun = self.clock.monotonic()
             try:
                 response = await self._once(method, url, label, content, dict(headers or {}), max_bytes, timeout)
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, TimeoutError) as error:
                 cause = _describe(error)
             else:
                 if response.status not in _RETRIED_STATUSES:
@@ -104,6 +118,7 @@ class Http:
             if attempt < attempts:
                 delay = min(_FIRST_DELAY_SECONDS * 2 ** (attempt - 1), _LONGEST_DELAY_SECONDS) * (0.5 + self.clock.random())
                 await self.clock.sleep(min(max(delay, wait or 0), _LONGEST_DELAY_SECONDS))
+            self._lost_seconds += self.clock.monotonic() - begun
         times = f"after {attempts} attempts" if attempts > 1 else "at the first attempt"
         what_to_do = f"; check {advice}" if advice else ""
         raise Unreachable(
@@ -114,13 +129,15 @@ class Http:
         self, method: str, url: str, label: str, content: bytes | None, headers: dict[str, str], max_bytes: int, timeout_seconds: float
     ) -> Response:
         url, headers = _to_loopback(url, headers)
-        async with self._client.stream(method, url, content=content, headers=headers, timeout=timeout_seconds) as response:
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > max_bytes:
-                    raise UnexpectedAnswer(f"The {label} answered more than {max_bytes} bytes; the answer is not used.")
-            return Response(response.status_code, response.headers, bytes(body), label)
+        # The library's own time-out starts anew with every byte, so a server that drips them would never come to its end.
+        async with asyncio.timeout(timeout_seconds):
+            async with self._client.stream(method, url, content=content, headers=headers, timeout=timeout_seconds) as response:
+                body = bytearray()
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > max_bytes:
+                        raise UnexpectedAnswer(f"The {label} answered more than {max_bytes} bytes; the answer is not used.")
+                return Response(response.status_code, response.headers, bytes(body), label)
 
 
 def _is_url(url: str) -> bool:
@@ -160,7 +177,7 @@ def _to_loopback(url: str, headers: dict[str, str]) -> tuple[str, dict[str, str]
 
 
 def _describe(error: Exception) -> str:
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
         return "no answer in time"
     if isinstance(error, httpx.ConnectError):
         return "connection failed"

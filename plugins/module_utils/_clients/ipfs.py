@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from .base58 import b58decode, b58encode
 from .errors import InvalidInput, NotFound, Refused, UnexpectedAnswer
+from .servers import Servers
 
 if TYPE_CHECKING:
     from .http import Http
 
+_GATEWAY, _GATEWAY_ADVICE = "IPFS gateway", "ipfs_gateway_url or NOSANA_IPFS_GATEWAY_URL"
 _SHA256_MULTIHASH = b"\x12\x20"
 _CHUNK_BYTES = 262_144
 _LINKS_PER_NODE = 174
@@ -150,10 +152,10 @@ def _number(value: float) -> str:
 class Ipfs:
     """A pinning service with Pinata's interface, and a gateway."""
 
-    def __init__(self, http: Http, api_url: str, gateway_url: str, jwt: str | None) -> None:
+    def __init__(self, http: Http, api_url: str, gateway_urls: str | Sequence[str], jwt: str | None) -> None:
         self._http = http
         self._api_url = api_url.rstrip("/")
-        self._gateway_url = gateway_url.rstrip("/") + "/"
+        self._gateways = Servers(http.clock, gateway_urls, label=_GATEWAY, advice=_GATEWAY_ADVICE)
         self._jwt = (jwt or "").strip()
         if any(not "!" <= letter <= "~" for letter in self._jwt):
             raise InvalidInput("ipfs_jwt holds a character that no token has, such as a space; check ipfs_jwt or NOSANA_IPFS_JWT.")
@@ -186,10 +188,17 @@ class Ipfs:
         return want
 
     async def fetch(self, cid: str, *, max_bytes: int = _MAX_DOCUMENT_BYTES) -> bytes:
-        """The content of that address, verified; NotFound when the gateway has none."""
+        """The content of that address, verified; NotFound when no gateway has it."""
         cid_to_bytes(cid)
+
+        async def question(url: str) -> bytes:
+            return await self._fetch_once(url.rstrip("/") + f"/{cid}", cid, max_bytes)
+
+        return await self._gateways.ask(question)
+
+    async def _fetch_once(self, url: str, cid: str, max_bytes: int) -> bytes:
         response = await self._http.request(
-            "GET", self._gateway_url + cid, label="IPFS gateway", advice="ipfs_gateway_url or NOSANA_IPFS_GATEWAY_URL", max_bytes=max_bytes
+            "GET", url, label=_GATEWAY, advice=_GATEWAY_ADVICE, max_bytes=max_bytes, attempts=self._gateways.attempts
         )
         if response.status in (404, 410):
             raise NotFound(f"The IPFS gateway has no content {cid}.")

@@ -14,9 +14,9 @@ class Network:
     """Where a network is found. Addresses are base58; `genesis_hash` is None for a network that anybody may start anew."""
 
     name: str
-    rpc_url: str
+    rpc_urls: tuple[str, ...]
     ipfs_api_url: str
-    ipfs_gateway_url: str
+    ipfs_gateway_urls: tuple[str, ...]
     api_url: str
     node_domain: str
     explorer_url: str | None
@@ -28,9 +28,9 @@ class Network:
 
 _MAINNET = Network(
     name="mainnet",
-    rpc_url="https://api.mainnet-beta.solana.com",
+    rpc_urls=("https://api.mainnet-beta.solana.com",),
     ipfs_api_url="https://api.pinata.cloud",
-    ipfs_gateway_url="https://nosana.mypinata.cloud/ipfs/",
+    ipfs_gateway_urls=("https://nosana.mypinata.cloud/ipfs/",),
     api_url="https://dashboard.k8s.prd.nos.ci",
     node_domain="node.k8s.prd.nos.ci",
     explorer_url="https://explore.nosana.com",
@@ -46,9 +46,9 @@ NETWORKS: dict[str, Network] = {
     "mainnet": _MAINNET,
     "devnet": Network(
         name="devnet",
-        rpc_url="https://api.devnet.solana.com",
+        rpc_urls=("https://api.devnet.solana.com",),
         ipfs_api_url="https://api.pinata.cloud",
-        ipfs_gateway_url="https://nosana.mypinata.cloud/ipfs/",
+        ipfs_gateway_urls=("https://nosana.mypinata.cloud/ipfs/",),
         api_url="https://dashboard.k8s.dev.nos.ci",
         node_domain="node.k8s.dev.nos.ci",
         explorer_url="https://devnet.nosana.io",
@@ -59,9 +59,9 @@ NETWORKS: dict[str, Network] = {
     ),
     "localnet": Network(
         name="localnet",
-        rpc_url=_LOCAL,
+        rpc_urls=(_LOCAL,),
         ipfs_api_url=_LOCAL,
-        ipfs_gateway_url=f"{_LOCAL}/ipfs/",
+        ipfs_gateway_urls=(f"{_LOCAL}/ipfs/",),
         api_url=_LOCAL,
         node_domain="http://node.localhost:8899",
         explorer_url=None,

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import json
@@ -14,8 +15,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .base58 import b58decode
-from .errors import Refused, UnexpectedAnswer, Unreachable
+from .errors import NosanaError, Refused, UnexpectedAnswer, Unreachable
+from .http import redact_url
 from .program import TOKEN_PROGRAM, program_error, said
+from .servers import Servers
 
 if TYPE_CHECKING:
     from .http import Http
@@ -119,15 +122,18 @@ class Transaction:
 
 
 class Rpc:
-    """One RPC node at one commitment level. All keys, hashes and signatures are base58.
+    """One RPC node, or several that are asked in turn, at one commitment level. All keys, hashes and signatures are base58.
 
     Nodes behind one address differ in how far they are. A read never answers from before :meth:`not_before`'s slot: a decision to spend must
     not rest on a state older than what was seen or written already.
     """
 
-    def __init__(self, http: Http, url: str, *, commitment: str = "confirmed") -> None:
+    def __init__(self, http: Http, urls: str | Sequence[str], *, commitment: str = "confirmed", genesis_hash: str | None = None) -> None:
+        """genesis_hash: of the chain that is meant, where it is known; a node that stands in for another one has to be of the same chain."""
         self._http = http
-        self._url = url
+        self._servers = Servers(http.clock, urls, label=LABEL, advice=ADVICE)
+        self._genesis_hash = genesis_hash
+        self._same_chain: set[str] = {self._servers.urls[0]}
         self._commitment = commitment
         self._slot = 0
         self._id = 0
@@ -274,16 +280,22 @@ class Rpc:
 
         return await self._ask("simulateTransaction", [_base64(raw), options], read)
 
-    async def send_transaction(self, raw: bytes, *, action: str) -> str:
-        """Hands the signed transaction to the node, which runs it first; a failure there has cost nothing.
+    async def send_transaction(self, raw: bytes, *, action: str, everywhere: bool = False) -> str | None:
+        """Hands the signed transaction to a node, which runs it first; a failure there has cost nothing.
 
-        The same bytes can land only once, so trying again after a broken connection is safe.
+        The same bytes can land only once, so trying again after a broken connection is safe. With `everywhere` they go to all nodes, so that
+        one that is lost does not hold them back; what these say decides nothing, and None is returned.
         """
         options: dict[str, Any] = {"encoding": "base64", "preflightCommitment": self._commitment, "maxRetries": 0}
         if self._slot:
             options["minContextSlot"] = self._slot
+        params = [_base64(raw), options]
+        if everywhere:
+            urls = [url for url in self._servers.urls if url in self._same_chain]
+            await asyncio.gather(*(self._ask_once(url, "sendTransaction", params, _text) for url in urls), return_exceptions=True)
+            return None
         try:
-            return await self._ask("sendTransaction", [_base64(raw), options], _text)
+            return await self._ask("sendTransaction", params, _text, decides=_is_verdict)
         except Refused as error:
             data = error.details.get("data")
             if error.details.get("rpc_code") == _PREFLIGHT_FAILURE and isinstance(data, dict) and data.get("err") is not None:
@@ -293,12 +305,19 @@ class Rpc:
     def _options(self, **more: Any) -> dict[str, Any]:
         return {"commitment": self._commitment, **({"minContextSlot": self._slot} if self._slot else {}), **more}
 
-    async def _ask(self, method: str, params: list[Any], read: Callable[[Any], Value]) -> Value:
-        """The answer; a node that is behind the slot that we know of is asked again for a while."""
+    async def _ask(
+        self, method: str, params: list[Any], read: Callable[[Any], Value], *, decides: Callable[[NosanaError], bool] | None = None
+    ) -> Value:
+        """The answer. A node that is behind the slot that we know of is asked again for a while."""
+
+        async def question(url: str) -> Value:
+            await self._check_chain(url)
+            return await self._ask_once(url, method, params, read)
+
         waited = 0.0
         while True:
             try:
-                return await self._ask_once(method, params, read)
+                return await self._servers.ask(question, decides=decides)
             except Refused as error:
                 if error.details.get("rpc_code") != _BEHIND:
                     raise
@@ -311,11 +330,28 @@ class Rpc:
             await self._http.clock.sleep(_BEHIND_SLEEP_SECONDS)
             waited += _BEHIND_SLEEP_SECONDS
 
-    async def _ask_once(self, method: str, params: list[Any], read: Callable[[Any], Value]) -> Value:
+    async def _check_chain(self, url: str) -> None:
+        """A node that stands in for the first one must be of its chain, else its "there is no such job" would be believed."""
+        if url in self._same_chain:
+            return
+        if self._genesis_hash is None:
+            self._genesis_hash = await self._ask_once(self._servers.urls[0], "getGenesisHash", [], _text)
+        if await self._ask_once(url, "getGenesisHash", [], _text) != self._genesis_hash:
+            raise UnexpectedAnswer(f"The {LABEL} at {redact_url(url)} serves another chain than is meant; check {ADVICE}.")
+        self._same_chain.add(url)
+
+    async def _ask_once(self, url: str, method: str, params: list[Any], read: Callable[[Any], Value]) -> Value:
         self._id += 1
         body = json.dumps({"jsonrpc": "2.0", "id": self._id, "method": method, "params": params}).encode()
         response = await self._http.request(
-            "POST", self._url, label=LABEL, advice=ADVICE, content=body, headers={"Content-Type": "application/json"}, max_bytes=_MAX_BYTES
+            "POST",
+            url,
+            label=LABEL,
+            advice=ADVICE,
+            content=body,
+            headers={"Content-Type": "application/json"},
+            max_bytes=_MAX_BYTES,
+            attempts=self._servers.attempts,
         )
         if response.status in (401, 403):
             raise Refused(
@@ -341,6 +377,12 @@ class Rpc:
             return read(answer["result"])
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError, binascii.Error):
             raise UnexpectedAnswer(f"The {LABEL} answered {method} in a shape that cannot be read.") from None
+
+
+def _is_verdict(error: NosanaError) -> bool:
+    """Whether a node has run the transaction and says what became of it, which another node would say too."""
+    code: object = error.details.get("rpc_code")
+    return code == _PREFLIGHT_FAILURE
 
 
 def _preflight(data: Any) -> dict[str, Any] | None:

@@ -27,6 +27,7 @@ LOWEST_PRIORITY_FEE, HIGHEST_PRIORITY_FEE = 10_000, 15_000_000  # micro-lamports
 # Busy accounts that every fee market moves around: wrapped SOL and USDC.
 _FEE_ACCOUNTS = ("So11111111111111111111111111111111111111112", "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v")
 _UNITS_HEADROOM, _UNITS_EXTRA = 1.2, 10_000
+_UNITS_SPREAD = 8192
 _MOST_UNITS = 1_400_000
 _LAMPORTS_PER_SIGNATURE = 5_000
 _POLL_SECONDS = 0.5
@@ -111,7 +112,9 @@ class Sender:
             asked, recent = await asyncio.gather(quoting, self.blockhash())
         else:
             asked, recent = quote, blockhash or await self.blockhash()
-        budget = [set_compute_unit_limit(asked.units), set_compute_unit_price(asked.unit_price)]
+        # Two runs that do the same at the same moment would sign the same bytes, and both take the one transaction for their own.
+        units = min(_MOST_UNITS, asked.units + int(self._clock.random() * _UNITS_SPREAD))
+        budget = [set_compute_unit_limit(units), set_compute_unit_price(asked.unit_price)]
         transaction = self._sign([*budget, *instructions], signers, fee_payer, recent.hash)
         signature = str(transaction.signatures[0])
         try:
@@ -130,7 +133,7 @@ class Sender:
         while True:
             if polls % _POLLS_PER_RESEND == 0:
                 try:
-                    await self._rpc.send_transaction(raw, action=action)
+                    await self._rpc.send_transaction(raw, action=action, everywhere=polls > 0)
                 except NosanaError as error:
                     # It may have landed by an earlier sending, whose answer was lost. Only a clear refusal of the first sending says that it
                     # has not; later ones may come of the transaction itself, which one node behind an address knows and another does not.

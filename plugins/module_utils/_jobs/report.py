@@ -56,7 +56,7 @@ def describe(
         "result_url": result_url(job.result_cid, network),
         "services": [] if job.phase == "done" else _services(definition, job.address, network),
         "explorer_url": _explorer_url(job.address, network),
-        "cost": cost(account.price, account.timeout_seconds, paid, Cost(fee, job.lamports or None)),
+        "cost": cost(None if job.closed else account.price, account.timeout_seconds, paid, Cost(fee, job.lamports or None)),
     }
 
 
@@ -85,18 +85,21 @@ def predict(desired: Desired, *, address: str, timeout_seconds: int, price: int,
     }
 
 
-def cost(price: int, timeout_seconds: int, paid: int | None, known: Cost | None = None) -> dict[str, Any]:
-    """Price and deposit; what the host earned and what came back once the job is over. NOS base units, and NOS as text."""
+def cost(price: int | None, timeout_seconds: int, paid: int | None, known: Cost | None = None) -> dict[str, Any]:
+    """Price and deposit; what the host earned and what came back once the job is over. NOS base units, and NOS as text.
+
+    price None: not known, because the account was closed.
+    """
     known = known or Cost()
-    deposit = jobs_program.deposit(price, timeout_seconds)
+    deposit = None if price is None else jobs_program.deposit(price, timeout_seconds)
     return {
         "price_per_second_base_units": price,
         "deposit_base_units": deposit,
-        "deposit_nos": nos(deposit),
+        "deposit_nos": None if deposit is None else nos(deposit),
         "network_fee_base_units": known.network_fee_base_units,
         "rent_lamports": known.rent_lamports,
         "paid_base_units": paid,
-        "refund_base_units": None if paid is None else deposit - paid,
+        "refund_base_units": None if paid is None or deposit is None else deposit - paid,
     }
 
 
@@ -115,7 +118,7 @@ def result_url(cid: str | None, network: Network) -> str | None:
     if cid is None:
         return None
     public = NETWORKS[network.name] if network.explorer_url else network
-    return public.ipfs_gateway_url.rstrip("/") + f"/{cid}"
+    return public.ipfs_gateway_urls[0].rstrip("/") + f"/{cid}"
 
 
 def _explorer_url(address: str, network: Network) -> str | None:

@@ -73,7 +73,7 @@ class FakeRpc:
     async def get_latest_blockhash(self) -> Blockhash:
         return Blockhash("4uQeVj5tqViQh7yWWGStvkEG1Zmhx6uasJtWCJziofM", 150)
 
-    async def send_transaction(self, raw: bytes, *, action: str) -> str:
+    async def send_transaction(self, raw: bytes, *, action: str, everywhere: bool = False) -> str:
         self.sent.append(raw)
         failure = self._next(self._sends)
         if failure is not None:

@@ -65,7 +65,7 @@ class Node:
     async def get_latest_blockhash(self) -> Blockhash:
         return Blockhash(str(Pubkey.default()), 150)
 
-    async def send_transaction(self, raw: bytes, *, action: str) -> str:
+    async def send_transaction(self, raw: bytes, *, action: str, everywhere: bool = False) -> str:
         self.sent.append(raw)
         return str(self.play(self.sends))
 
@@ -80,6 +80,12 @@ class Node:
 
     async def sleep(self, seconds: float) -> None:
         self.seconds += seconds
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def random(self) -> float:
+        return 0.0
 
 
 def post(node: Node) -> Landed:
