@@ -29,9 +29,9 @@ from ansible_collections.nosana.compute.plugins.module_utils._jobs.service impor
 
 NETWORK = replace(
     NETWORKS["localnet"],
-    rpc_url="http://node.test/",
+    rpc_urls=("http://node.test/", "http://other-node.test/"),
     ipfs_api_url="http://pins.test",
-    ipfs_gateway_url="http://gateway.test/ipfs/",
+    ipfs_gateway_urls=("http://gateway.test/ipfs/",),
     api_url="http://api.test",
     node_domain="http://hosts.test",
 )
@@ -142,12 +142,12 @@ async def _work(world: World, wire: Wire, process: Process, run: Run, cache: Cac
     clock = VirtualClock(process, skew_seconds=wire.skew_seconds)
     try:
         async with Http(clock, transport=wire) as http:
-            rpc = Rpc(http, NETWORK.rpc_url)
+            rpc = Rpc(http, NETWORK.rpc_urls[: wire.nodes], genesis_hash=NETWORK.genesis_hash)
             service = JobService(
                 network=NETWORK,
                 wallet=world.wallet,
                 rpc=rpc,
-                ipfs=Ipfs(http, NETWORK.ipfs_api_url, NETWORK.ipfs_gateway_url, None),
+                ipfs=Ipfs(http, NETWORK.ipfs_api_url, NETWORK.ipfs_gateway_urls, None),
                 api=Api(http, NETWORK.api_url),
                 node_api=NodeApi(http),
                 sender=Sender(rpc, clock),

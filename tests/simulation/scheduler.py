@@ -71,20 +71,26 @@ class Scheduler:
         self._count += 1
         heapq.heappush(self._events, (self.now + max(0.0, seconds), self._count, event))
 
-    def step(self) -> None:
-        """Let the next event happen."""
+    def step(self, longest_seconds: float | None) -> None:
+        """Let the next event happen, or so much time pass, whichever comes first."""
+        if longest_seconds is not None and (not self._events or self._events[0][0] > self.now + longest_seconds):
+            self._pass(self.now + longest_seconds + 1e-6)  # else rounding may leave the time where it is
+            return
         if not self._events:
             raise Deadlock
         when, _count, event = heapq.heappop(self._events)
-        if when > self.now:
-            self.now = when
-            self.on_time()
+        self._pass(when)
         event()
         self.on_event()
 
+    def _pass(self, until: float) -> None:
+        if until > self.now:
+            self.now = until
+            self.on_time()
+
     def run(self, main: Coroutine[Any, Any, Value]) -> Value:
         """Runs everything until `main` is done; what still waits then is ended."""
-        loop = asyncio.SelectorEventLoop(_Selector(self.step))
+        loop = _Loop(self)
         loop.set_exception_handler(lambda _loop, _context: None)  # of killed tasks nobody wants to know how they end
         try:
             return loop.run_until_complete(main)
@@ -98,16 +104,27 @@ class Scheduler:
             loop.close()
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop whose time is virtual, too: it has timers of its own, such as that of asyncio.timeout."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        super().__init__(_Selector(scheduler.step))
+
+    def time(self) -> float:
+        return self._scheduler.now - START_SECONDS  # small, because asyncio adds a nanosecond to it that must not be lost
+
+
 class _Selector(selectors.DefaultSelector):  # type: ignore[valid-type, misc]
     """Asked to wait, it has something happen instead."""
 
-    def __init__(self, idle: Callable[[], None]) -> None:
+    def __init__(self, idle: Callable[[float | None], None]) -> None:
         super().__init__()
         self._idle = idle
 
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is None or timeout > 0:
-            self._idle()
+            self._idle(timeout)
         return []
 
 
@@ -165,7 +182,8 @@ class VirtualClock:
 
     async def sleep(self, seconds: float) -> None:
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._process.resume(seconds + self._scheduler.random.random() * 0.02, waiting, None)
+        if self._process.alive:
+            self._process.resume(seconds + self._scheduler.random.random() * 0.02, waiting, None)
         await waiting
 
     def random(self) -> float:

@@ -16,6 +16,7 @@ from solders.transaction import VersionedTransaction
 from world import MARKETS, World
 
 from nosana_localnet import markets
+from nosana_localnet.ipfs import cid_of
 from nosana_localnet.ledger import BLOCKHASH_AGE_BLOCKS, SLOT_SECONDS, Rejected
 from nosana_localnet.rpc import params
 from nosana_localnet.rpc.errors import RpcError
@@ -66,6 +67,13 @@ class Servers:
         self._sent = sent
         self._chance = world.scheduler.random
         self._missing_until: dict[str, float] = {}
+        self._lost: list[bytes] = []
+
+    def heal(self) -> None:
+        """What was pinned can be read at last."""
+        self._missing_until.clear()
+        for body in self._lost:
+            self._world.store.add(body)
 
     def answer(self, who: str, request: Request, fault: str | None) -> Answer:
         """The answer to a request that arrived."""
@@ -115,8 +123,7 @@ class Servers:
 
     def _pin(self, body: bytes, fault: str | None) -> Answer:
         if fault == "lost_pin":
-            from nosana_localnet.ipfs import cid_of
-
+            self._lost.append(body)
             return Answer(200, json.dumps({"IpfsHash": cid_of(body), "PinSize": len(body)}).encode())
         cid = self._world.store.add_json(json.loads(body))
         return Answer(200, json.dumps({"IpfsHash": cid, "PinSize": len(body)}).encode())

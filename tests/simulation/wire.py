@@ -17,8 +17,6 @@ from faults import Faults
 from scheduler import Process, Scheduler
 from servers import Answer, Request, Servers, kind_of
 
-_HOSTS = {"fetch": "gateway", "pin": "pins", "api": "api"}
-
 
 @dataclass
 class Internet:
@@ -41,6 +39,8 @@ class Wire(httpx.AsyncBaseTransport):
         self.requests = 0
         self.skew_seconds = internet.scheduler.random.choice((0.0, 0.0, 0.0, -7200.0, 7200.0))
         """By how much the machine's clock is wrong."""
+        self.nodes = 2 if internet.scheduler.random.random() < 0.2 else 1
+        """How many RPC nodes are configured."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         body = await request.aread()
@@ -49,14 +49,14 @@ class Wire(httpx.AsyncBaseTransport):
         arrived = Request(kind, request.method, path, body)
         self.requests += 1
         waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._send(arrived, float(request.extensions["timeout"]["read"]), waiting)
+        if self._process.alive:  # the loop's timers may still stir a task of a process that was killed
+            self._send(arrived, request.url.host, float(request.extensions["timeout"]["read"]), waiting)
         answer = await waiting
         return httpx.Response(answer.status, headers=answer.headers, content=answer.body)
 
-    def _send(self, request: Request, timeout_seconds: float, waiting: asyncio.Future[Answer]) -> None:
+    def _send(self, request: Request, server: str, timeout_seconds: float, waiting: asyncio.Future[Answer]) -> None:
         internet, process, scheduler = self._internet, self._process, self._internet.scheduler
         chance = scheduler.random
-        server = _HOSTS.get(request.kind, "node")
         fault = internet.faults.draw(request.kind)
         if fault == "outage":
             internet.gone_until[server] = scheduler.now + chance.uniform(5, 120)
