@@ -41,6 +41,8 @@ class Life:
     market: Pubkey
     payer: Pubkey
     posted_by: frozenset[str]
+    address_freed: bool = False
+    """Another job had the address before, and was taken away."""
     events: list[Event] = field(default_factory=list)
     fields: dict[str, Any] | None = None
     """The account as it is now; None when it is gone."""
@@ -81,6 +83,8 @@ class Chronicle:
         self.lives: dict[str, Life] = {}
         self.senders: dict[str, set[str]] = {}
         """Transaction → the runs that have sent it."""
+        self.refused: set[str] = set()
+        """Transactions that a node has refused, after running them first."""
         self.ours = token_address(world.wallet.pubkey())
         self.tokens: dict[Pubkey, int] = {}
         self.started_with: dict[Pubkey, int] = {}
@@ -133,8 +137,8 @@ class Chronicle:
             if decoded.name in ("list", "assign"):
                 cid = bytes_to_cid(bytes(decoded.args["ipfs_job"]))
                 name = self.world.names.get(cid, "?")
-                self.lives.pop(address, None)  # the newest comes last, also where an address is used again
-                self.lives[address] = Life(address, cid, name, accounts["market"], accounts["payer"], by)
+                freed = self.lives.pop(address, None) is not None  # the newest comes last, also where an address is used again
+                self.lives[address] = Life(address, cid, name, accounts["market"], accounts["payer"], by, freed)
             if address in self.lives:
                 self.lives[address].events.append(Event(decoded.name, change.slot, self.world.scheduler.now, by))
                 self.world.scheduler.note("chain", f"{decoded.name} {self.lives[address].name} {address[:6]} by {', '.join(sorted(by)) or '-'}")

@@ -13,7 +13,7 @@ from actors import Authority, Host, Person, Stage, Stranger, take_away
 from chronicle import Chronicle, Life, vaults
 from faults import Faults, profile
 from playbooks import Memory, Run, Task, pause, random_task, run_task
-from properties import Properties, Violation
+from properties import Known, Properties, Violation
 from scheduler import START_SECONDS, Deadlock, Scheduler, Trace
 from servers import Servers
 from wire import Internet
@@ -33,6 +33,7 @@ class Report:
 
     seed: int
     violation: str | None
+    known: str | None
     trace: Trace
     fired: Counter[str]
     runs: list[Run] = field(default_factory=list)
@@ -52,7 +53,7 @@ class Simulation:
         self.world = World(self.scheduler, confirmed_lag_slots=chance.choice((0, 1, 3)), fee_fraction=chance.choice((0, 10)))
         self.faults = Faults(self.scheduler.random, profile(chance) if probability is None else probability)
         self.chronicle = Chronicle(self.world)
-        self.internet = Internet(self.scheduler, Servers(self.world, self.faults, self.chronicle.sent), self.faults)
+        self.internet = Internet(self.scheduler, Servers(self.world, self.faults, self.chronicle), self.faults)
         self.stage = Stage(self.world, self.chronicle, self.faults)
         self.properties = Properties(self.chronicle, self.stage.results)
         self.scheduler.on_event = self.properties.look
@@ -61,17 +62,19 @@ class Simulation:
 
     def run(self) -> Report:
         """Lives the day, and reports."""
-        violation = None
+        violation = known = None
         try:
             self.scheduler.run(self.day())
         except Violation as error:
             violation = str(error)
+        except Known as error:
+            known = str(error)
         except Deadlock:
             violation = "everybody waits for ever"
         runs = list(self.properties.runs.values())
         seconds, requests = self.scheduler.now - START_SECONDS, sum(run.requests for run in runs)
         longest = self.properties.longest_run_seconds
-        return Report(self.seed, violation, self.scheduler.trace, self.faults.fired, runs, seconds, requests, longest)
+        return Report(self.seed, violation, known, self.scheduler.trace, self.faults.fired, runs, seconds, requests, longest)
 
     async def day(self) -> None:
         """Several playbooks at once, and everybody else."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from chronicle import Chronicle
 from faults import Faults
 from solders.transaction import VersionedTransaction
 from world import MARKETS, World
@@ -60,11 +60,10 @@ def kind_of(method: str, path: str, body: bytes) -> str:
 class Servers:
     """Answers requests at the moment at which they arrive."""
 
-    def __init__(self, world: World, faults: Faults, sent: Callable[[str, str], None]) -> None:
-        """`sent`: told of every transaction that arrives, by process and signature."""
+    def __init__(self, world: World, faults: Faults, chronicle: Chronicle) -> None:
         self._world = world
         self._faults = faults
-        self._sent = sent
+        self._chronicle = chronicle
         self._chance = world.scheduler.random
         self._missing_until: dict[str, float] = {}
         self._lost: list[bytes] = []
@@ -132,11 +131,14 @@ class Servers:
 
     def _rpc(self, who: str, body: dict[str, Any], fault: str | None) -> Answer:
         method, values = body["method"], body["params"]
-        if method == "sendTransaction":
-            self._sent(who, str(_transaction(values).signatures[0]))
+        signature = str(_transaction(values).signatures[0]) if method == "sendTransaction" else ""
+        if signature:
+            self._chronicle.sent(who, signature)
         try:
             result = self._call(method, values, fault)
         except RpcError as error:
+            self._chronicle.refused.add(signature)
+            self._world.scheduler.note(who, f"{method} refused: {error.as_json()['message'][:150]}")
             return _json({"jsonrpc": "2.0", "error": error.as_json(), "id": body["id"]})
         return _json({"jsonrpc": "2.0", "result": result, "id": body["id"]})
 

@@ -179,9 +179,13 @@ class Observer:
             seen = replace(seen, jobs=(*seen.jobs, *(job for job in elsewhere.jobs if job.address not in known)), window=elsewhere.window)
         known = {job.address for job in seen.jobs}
         others = [job for job in others if job.address not in known]
+        derived = {seen.identity.address(number) for number in range(max(0, generation - WINDOW), generation + 1)}
+        for job in others:
+            if job.address in derived:
+                raise Moved(f"The job {job.address} appeared while it was looked for; run the task again.")
         seen = replace(seen, jobs=(*seen.jobs, *others), generation=generation, warnings=tuple(warnings.sentences))
-        if past:
-            seen = replace(seen, latest=None if seen.active else await self._latest(seen))
+        if past and not any(job.generation is not None for job in seen.active):
+            seen = replace(seen, latest=await self._latest_unless_others(seen))
         self._remember(seen)
         return seen
 
@@ -258,6 +262,16 @@ class Observer:
             return True
         # A node without the old history may still hold the account; inside the window that was asked already.
         return generation not in seen.window and await self._rpc.get_account(address) is not None
+
+    async def _latest_unless_others(self, seen: Observation) -> ObservedJob | None:
+        """Beside a job of another tool it does not count, but that the newest generation has just appeared is noticed all the same."""
+        try:
+            latest = await self._latest(seen)
+        except HistoryUnavailable:
+            if not seen.active:
+                raise
+            return None
+        return None if seen.active else latest
 
     async def _latest(self, seen: Observation) -> ObservedJob | None:
         """The newest job of the name that is over; None when there was none, or when the newest was removed."""

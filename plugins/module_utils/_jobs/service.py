@@ -296,7 +296,8 @@ class JobService:
                 judged = await self._reader.judged(now, current.definition, seconds)
                 outcome.job = self._reader.describe(now, name, current.definition, judged.verdict)
             elif outcome.job is not None:
-                outcome.job |= _gone(current.job)
+                # A job that was over stays what it was when its account is closed.
+                outcome.job |= _gone(current.job) if current.job.active else {"chain_state": "closed"}
         return outcome
 
     async def _apply(
