@@ -85,7 +85,7 @@ def profile(chance: random.Random) -> dict[str, float]:
     if day < 0.30:
         kind = chance.choice(list(KINDS))
         return {kind: 0.01 if kind == "outage" else 1.0 if kind == "no_search" else chance.choice((0.1, 0.3, 0.5))}
-    intensity = chance.choice((0.005, 0.01, 0.02, 0.04))
+    intensity = chance.choice((0.01, 0.02, 0.04, 0.08))
     return {kind: min(0.5, share * intensity) for kind, (_which, share) in KINDS.items() if chance.random() < 0.6}
 
 

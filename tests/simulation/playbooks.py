@@ -102,7 +102,7 @@ class Run:
     """Anything that is not one of our errors is a bug."""
     killed: bool = False
     met: Counter[str] = field(default_factory=Counter)
-    requests: int = 0
+    asked: Counter[str] = field(default_factory=Counter)
 
     @property
     def failure(self) -> NosanaError | None:
@@ -128,7 +128,7 @@ async def run_task(world: World, internet: Internet, name: str, task: Task, cach
     scheduler.note(name, str(task))
     work = asyncio.ensure_future(_work(world, wire, process, run, cache))
     await asyncio.wait((work, process.ended), return_when=asyncio.FIRST_COMPLETED)
-    run.killed, run.ended, run.met, run.requests = not process.alive, scheduler.now, wire.met, wire.requests
+    run.killed, run.ended, run.met, run.asked = not process.alive, scheduler.now, wire.met, wire.asked
     if run.killed:
         scheduler.killed.append(work)
     else:

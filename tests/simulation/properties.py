@@ -17,6 +17,7 @@ from nosana_localnet.ledger import SLOT_SECONDS, Record
 # A node may be a minute behind, so what is younger than this when a run begins may be unknown to it.
 STALE_SECONDS = 70 * SLOT_SECONDS
 LONGEST_RUN_SECONDS = 3600.0
+_PATIENCE_SECONDS = 20.0
 _UNCERTAIN = "outcome_unknown"
 _OF_THE_NETWORK = frozenset({"unreachable", _UNCERTAIN, "transaction_expired", "refused", "unexpected_answer", "history_unavailable"})
 _STATUS = {"success": "completed", "exit": "failed", "garbage": "failed", "no json": "failed", "stopped": "cancelled", "lost": "failed"}
@@ -111,7 +112,7 @@ class Properties:
             self._status(run)
 
     def _report(self, run: Run) -> None:
-        landed = self._landed(run)
+        landed = self.landed(run)
         if run.task.check_mode and self._sent(run):
             raise Violation(f"{run.name} sent a transaction in check mode")
         if run.outcome is None:
@@ -156,8 +157,13 @@ class Properties:
         if not run.met and code in _OF_THE_NETWORK:
             raise Violation(f"{run.name} met no fault and ended with {code}: {run.failure}")
         refused = any(signature in self.chronicle.refused for signature in self._sent(run))
-        if code == "transaction_expired" and not refused and set(run.met) <= {"dropped", "duplicate"}:
+        if code != "transaction_expired" or refused:
+            return
+        if set(run.met) <= {"dropped", "duplicate"}:
             raise Violation(f"{run.name} gave a transaction up that was only dropped {run.met['dropped']} times")
+        first = self.chronicle.first_arrival(self._sent(run))
+        if run.asked["sendTransaction"] == 1 and run.ended - first > _PATIENCE_SECONDS and not set(run.met) & {"slow", "too_slow", "outage"}:
+            raise Violation(f"{run.name} sent a transaction once, and gave it up {run.ended - first:.0f} s later")
 
     def _status(self, run: Run) -> None:
         """The status that was reported is never better than what happened."""
@@ -191,14 +197,26 @@ class Properties:
             if run.killed or (run.failure is not None and run.failure.code == _UNCERTAIN):
                 continue
             reported = {done.signature for done in run.outcome.actions} if run.outcome else set()
-            late = set(self._landed(run)) - reported
+            late = set(self.landed(run)) - reported
             if late:
                 raise Violation(f"{run.name} ended with {run.failure and run.failure.code}, and {sorted(late)} landed afterwards")
+
+    def moved(self, signature: str) -> int:
+        """What a transaction that took place did to the wallet's NOS."""
+        record = self.chronicle.world.ledger.transaction(Signature.from_string(signature))
+        return 0 if record is None else _tokens(record, self.chronicle.ours)
+
+    def brought_back(self) -> int:
+        """What others' transactions have brought the wallet."""
+        ledger, ours = self.chronicle.world.ledger, self.chronicle.ours
+        return sum(
+            _tokens(record, ours) for record in ledger.signatures_for(ours, limit=10**9) if str(record.signature) not in self.chronicle.senders
+        ) - self.chronicle.started_with[ours]
 
     def _sent(self, run: Run) -> list[str]:
         return [signature for signature, senders in self.chronicle.senders.items() if run.name in senders]
 
-    def _landed(self, run: Run) -> dict[str, Record]:
+    def landed(self, run: Run) -> dict[str, Record]:
         """The transactions of a run that took place."""
         ledger = self.chronicle.world.ledger
         found = {signature: ledger.transaction(Signature.from_string(signature)) for signature in self._sent(run)}

@@ -7,17 +7,17 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from actors import Authority, Host, Person, Stage, Stranger, take_away
 from chronicle import Chronicle, Life, vaults
-from faults import Faults, profile
+from faults import Faults, even, profile
 from playbooks import Memory, Run, Task, pause, random_task, run_task
 from properties import Known, Properties, Violation
 from scheduler import START_SECONDS, Deadlock, Scheduler, Trace
 from servers import Servers
 from wire import Internet
-from world import HOSTS, MARKETS, NAMES, World, document
+from world import HOSTS, MARKETS, NAMES, PROGRAMS, VARIANTS, World, document
 
 from ansible_collections.nosana.compute.plugins.module_utils._clients.ipfs import cid_of, encode_document
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.cache import Cache
@@ -72,7 +72,7 @@ class Simulation:
         except Deadlock:
             violation = "everybody waits for ever"
         runs = list(self.properties.runs.values())
-        seconds, requests = self.scheduler.now - START_SECONDS, sum(run.requests for run in runs)
+        seconds, requests = self.scheduler.now - START_SECONDS, sum(run.asked.total() for run in runs)
         longest = self.properties.longest_run_seconds
         return Report(self.seed, violation, known, self.scheduler.trace, self.faults.fired, runs, seconds, requests, longest)
 
@@ -184,6 +184,59 @@ class Simulation:
         paid = sum(self.chronicle.tokens[account] - self.chronicle.started_with[account] for account in hosts)
         if paid != self.chronicle.earned:
             raise Violation(f"hosts have been paid {paid}, and have earned {self.chronicle.earned}")
+
+
+class TwoDays(Simulation):
+    """A play every ten minutes for so many hours, an honest network of hosts, so many of all requests befallen by faults."""
+
+    def __init__(self, seed: int, *, hours: float = 48, intensity: float = 0.05) -> None:
+        super().__init__(seed, even(intensity))
+        self._hours = hours
+        self.plays: Counter[str] = Counter()
+
+    async def day(self) -> None:
+        chance = self.scheduler.random
+        for number in range(HOSTS):
+            self.stage.every(20, 200, Host(self.stage, number, honest=True).act)
+        until = self.scheduler.now + self._hours * 3600
+        next_at, number = self.scheduler.now, 0
+        while next_at < until:
+            await pause(self.scheduler, next_at - self.scheduler.now)
+            name = chance.choice(NAMES)
+            # Every play is another order, so that money moves: another definition, or the same once more.
+            declaration = Declaration(name, document(name, number % VARIANTS), str(chance.choice(MARKETS).address), chance.choice((120, 300)))
+            task = Task(name, replace(declaration, rerun="finished"), Wait(chance.choice(("posted", "completed")), 300, 15))
+            run = await self.one_run("play", task if chance.random() < 0.8 else Task(name, purge=chance.random() < 0.5), self.caches[0])
+            self.plays[run.failure.code if run.failure else "changed" if run.outcome and run.outcome.changed else "ok"] += 1
+            number, next_at = number + 1, next_at + 600
+        self.stage.on = False
+        self.faults.on = False
+        self.internet.servers.heal()
+        await pause(self.scheduler, _BLOCKHASH_SECONDS)
+        self.properties.finally_()
+        for name in NAMES:
+            await self.settled(Task(name))
+        self.home()
+        self._balance()
+
+    def _balance(self) -> None:
+        """What the reports say adds up to what the wallet has less, to the base unit; who could not say it is asked of the ledger."""
+        chronicle, said, unsaid = self.chronicle, 0, 0
+        for run in self.properties.runs.values():
+            change = run.outcome.balance_change if run.outcome is not None else None
+            landed = set(self.properties.landed(run))
+            reported = {done.signature for done in run.outcome.actions} if run.outcome is not None and change is not None else set()
+            said += change.nos_base_units if change is not None else 0
+            unsaid += sum(self.properties.moved(signature) for signature in sorted(landed - reported))
+        spent = chronicle.started_with[chronicle.ours] - chronicle.tokens[chronicle.ours]
+        # What hosts bring back when they finish comes to the wallet by their transactions, not by ours.
+        spent_by_us, brought_back = -(said + unsaid), self.properties.brought_back()
+        if spent != spent_by_us - brought_back:
+            raise Violation(f"the reports say {said}, and {unsaid} could not be said; {brought_back} came back; the wallet has {spent} less")
+        fees = chronicle.tokens[PROGRAMS["rewards_vault"]] - chronicle.started_with[PROGRAMS["rewards_vault"]]
+        if spent != chronicle.earned + fees:
+            raise Violation(f"the wallet has {spent} base units less; hosts have earned {chronicle.earned}, the fee was {fees}")
+        self.scheduler.note("balance", f"{spent} spent: {chronicle.earned} earned by hosts, {fees} fees; {unsaid} that no report could say")
 
 
 def _beyond_extension(life: Life, now: float) -> bool:

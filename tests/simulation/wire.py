@@ -36,7 +36,8 @@ class Wire(httpx.AsyncBaseTransport):
         self._process = process
         self.met: Counter[str] = Counter()
         """The faults that this process met."""
-        self.requests = 0
+        self.asked: Counter[str] = Counter()
+        """How often it asked for what."""
         self.skew_seconds = internet.scheduler.random.choice((0.0, 0.0, 0.0, -7200.0, 7200.0))
         """By how much the machine's clock is wrong."""
         self.nodes = 2 if internet.scheduler.random.random() < 0.2 else 1
@@ -47,7 +48,7 @@ class Wire(httpx.AsyncBaseTransport):
         path = request.url.path
         kind = kind_of(request.method, path, body)
         arrived = Request(kind, request.method, path, body)
-        self.requests += 1
+        self.asked[kind] += 1
         waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         if self._process.alive:  # the loop's timers may still stir a task of a process that was killed
             self._send(arrived, request.url.host, float(request.extensions["timeout"]["read"]), waiting)
