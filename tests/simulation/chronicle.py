@@ -148,7 +148,9 @@ class Chronicle:
                 self.lives[address] = Life(address, cid, name, accounts["market"], accounts["payer"], by, freed)
             if address in self.lives:
                 self.lives[address].events.append(Event(decoded.name, change.slot, self.world.scheduler.now, by))
-                self.world.scheduler.note("chain", f"{decoded.name} {self.lives[address].name} {address[:6]} by {', '.join(sorted(by)) or '-'}")
+                self.world.scheduler.note(
+                    "chain", f"{decoded.name} {self.lives[address].name} {address[:6]} by {', '.join(sorted(by)) or '-'}"
+                )
 
     def _account(self, life: Life, account: Account | None) -> None:
         there = account is not None and account.owner == JOBS_PROGRAM and account.data[:8] == _JOB

@@ -20,6 +20,7 @@ from solders.keypair import Keypair
 from world import key_of
 
 from ansible_collections.nosana.compute.plugins.module_utils._clients import ipfs, rpc, transaction
+from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import NotFound
 from ansible_collections.nosana.compute.plugins.module_utils._jobs import identity, observe
 
 SEEDS = 200
@@ -49,7 +50,7 @@ def random_key() -> Iterator[None]:
     count = iter(range(10**9))
 
     def made(self: identity.Identity, generation: int, purpose: str) -> Keypair:
-        keys = self.__dict__.setdefault("keys", {})
+        keys: dict[tuple[int, str], Keypair] = self.__dict__.setdefault("keys", {})
         if (generation, purpose) not in keys:
             keys[generation, purpose] = key_of("mutant", next(count))
         return keys[generation, purpose]
@@ -76,7 +77,7 @@ def no_content_check() -> Iterator[None]:
     async def fetch_once(self: ipfs.Ipfs, url: str, cid: str, max_bytes: int) -> bytes:
         response = await self._http.request("GET", url, label="gateway", max_bytes=max_bytes)
         if response.status != 200:
-            raise ipfs.NotFound(cid)
+            raise NotFound(cid)
         return response.body
 
     with mock.patch.object(ipfs.Ipfs, "_fetch_once", fetch_once):
@@ -86,7 +87,7 @@ def no_content_check() -> Iterator[None]:
 @contextmanager
 def back_in_time() -> Iterator[None]:
     """Reads may be answered from before what was seen already."""
-    with mock.patch.object(rpc.Rpc, "not_before", lambda _self, _slot: None):
+    with mock.patch.object(rpc.Rpc, "not_before", autospec=True):
         yield
 
 

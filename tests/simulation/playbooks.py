@@ -25,7 +25,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.rest impor
 from ansible_collections.nosana.compute.plugins.module_utils._clients.rpc import Rpc
 from ansible_collections.nosana.compute.plugins.module_utils._clients.transaction import Sender
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.cache import Cache
-from ansible_collections.nosana.compute.plugins.module_utils._jobs.service import Declaration, JobService, Outcome, Wait
+from ansible_collections.nosana.compute.plugins.module_utils._jobs.service import Declaration, JobService, Outcome, Wait, WaitFor
 
 NETWORK = replace(
     NETWORKS["localnet"],
@@ -51,13 +51,16 @@ class Memory(Cache):
         self._facts |= {key: json.dumps(value) for key, value in facts.items()}
 
 
+POSTED = Wait("posted", 0, 5)
+
+
 @dataclass(frozen=True)
 class Task:
     """One task of a playbook. `declaration` None: state is absent."""
 
     name: str
     declaration: Declaration | None = None
-    wait: Wait = Wait("posted", 0, 5)
+    wait: Wait = POSTED
     purge: bool = False
     check_mode: bool = False
 
@@ -66,7 +69,15 @@ class Task:
             return f"absent {self.name}" + (" purge" if self.purge else "")
         wish = self.declaration
         variant = next(number for number in range(VARIANTS) if document(self.name, number) == wish.document)
-        words = [self.name, f"definition {variant}", str(wish.market), f"{wish.timeout_seconds} s", wish.on_change, wish.rerun, self.wait.goal]
+        words = [
+            self.name,
+            f"definition {variant}",
+            str(wish.market),
+            f"{wish.timeout_seconds} s",
+            wish.on_change,
+            wish.rerun,
+            self.wait.goal,
+        ]
         return "present " + ", ".join(words) + (" check mode" if self.check_mode else "")
 
 
@@ -84,7 +95,8 @@ def random_task(chance: random.Random) -> Task:
         chance.choices(("replace", "fail", "ignore"), (7, 1, 2))[0],
         chance.choices(("never", "failed", "finished", "always"), (6, 1, 2, 1))[0],
     )
-    goal = chance.choices(("posted", "running", "completed"), (5, 2, 3))[0]
+    goals: tuple[WaitFor, ...] = ("posted", "running", "completed")
+    goal = chance.choices(goals, (5, 2, 3))[0]
     return Task(name, declaration, Wait(goal, chance.choice((0, 60, 400)), chance.choice((5, 15))), check_mode=draw > 0.95)
 
 

@@ -82,7 +82,9 @@ class Properties:
                 raise Violation(f"{run.name} posted {life.address} with another definition than the declared one")
             beside = [other.address for other in others if other.active and other.posted.seconds < before]
             if beside:
-                self.doubled[run.name] = f"{run.name} posted {life.address} beside {', '.join(beside)}, which was there long before it began"
+                self.doubled[run.name] = (
+                    f"{run.name} posted {life.address} beside {', '.join(beside)}, which was there long before it began"
+                )
             newest = next((other for other in reversed(others) if other.posted_by), None)
             replaced = any(other.removed and other.events[-1].seconds == life.posted.seconds for other in others)
             if replaced or any(other.active for other in others):
@@ -162,7 +164,11 @@ class Properties:
         if set(run.met) <= {"dropped", "duplicate"}:
             raise Violation(f"{run.name} gave a transaction up that was only dropped {run.met['dropped']} times")
         first = self.chronicle.first_arrival(self._sent(run))
-        if run.asked["sendTransaction"] == 1 and run.ended - first > _PATIENCE_SECONDS and not set(run.met) & {"slow", "too_slow", "outage"}:
+        if (
+            run.asked["sendTransaction"] == 1
+            and run.ended - first > _PATIENCE_SECONDS
+            and not set(run.met) & {"slow", "too_slow", "outage"}
+        ):
             raise Violation(f"{run.name} sent a transaction once, and gave it up {run.ended - first:.0f} s later")
 
     def _status(self, run: Run) -> None:
@@ -209,9 +215,14 @@ class Properties:
     def brought_back(self) -> int:
         """What others' transactions have brought the wallet."""
         ledger, ours = self.chronicle.world.ledger, self.chronicle.ours
-        return sum(
-            _tokens(record, ours) for record in ledger.signatures_for(ours, limit=10**9) if str(record.signature) not in self.chronicle.senders
-        ) - self.chronicle.started_with[ours]
+        return (
+            sum(
+                _tokens(record, ours)
+                for record in ledger.signatures_for(ours, limit=10**9)
+                if str(record.signature) not in self.chronicle.senders
+            )
+            - self.chronicle.started_with[ours]
+        )
 
     def _sent(self, run: Run) -> list[str]:
         return [signature for signature, senders in self.chronicle.senders.items() if run.name in senders]

@@ -204,7 +204,9 @@ class TwoDays(Simulation):
             await pause(self.scheduler, next_at - self.scheduler.now)
             name = chance.choice(NAMES)
             # Every play is another order, so that money moves: another definition, or the same once more.
-            declaration = Declaration(name, document(name, number % VARIANTS), str(chance.choice(MARKETS).address), chance.choice((120, 300)))
+            declaration = Declaration(
+                name, document(name, number % VARIANTS), str(chance.choice(MARKETS).address), chance.choice((120, 300))
+            )
             task = Task(name, replace(declaration, rerun="finished"), Wait(chance.choice(("posted", "completed")), 300, 15))
             run = await self.one_run("play", task if chance.random() < 0.8 else Task(name, purge=chance.random() < 0.5), self.caches[0])
             self.plays[run.failure.code if run.failure else "changed" if run.outcome and run.outcome.changed else "ok"] += 1
@@ -232,7 +234,9 @@ class TwoDays(Simulation):
         # What hosts bring back when they finish comes to the wallet by their transactions, not by ours.
         spent_by_us, brought_back = -(said + unsaid), self.properties.brought_back()
         if spent != spent_by_us - brought_back:
-            raise Violation(f"the reports say {said}, and {unsaid} could not be said; {brought_back} came back; the wallet has {spent} less")
+            raise Violation(
+                f"the reports say {said}, and {unsaid} could not be said; {brought_back} came back; the wallet has {spent} less"
+            )
         fees = chronicle.tokens[PROGRAMS["rewards_vault"]] - chronicle.started_with[PROGRAMS["rewards_vault"]]
         if spent != chronicle.earned + fees:
             raise Violation(f"the wallet has {spent} base units less; hosts have earned {chronicle.earned}, the fee was {fees}")

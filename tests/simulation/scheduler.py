@@ -115,7 +115,7 @@ class _Loop(asyncio.SelectorEventLoop):
         return self._scheduler.now - START_SECONDS  # small, because asyncio adds a nanosecond to it that must not be lost
 
 
-class _Selector(selectors.DefaultSelector):  # type: ignore[valid-type, misc]
+class _Selector(selectors.DefaultSelector):
     """Asked to wait, it has something happen instead."""
 
     def __init__(self, idle: Callable[[float | None], None]) -> None:

@@ -87,7 +87,9 @@ def market(number: int) -> MarketSpec:
     """Markets whose jobs may soon be cleaned; the last one is free of charge."""
     price, timeout, expiration = ((43, 600, 120), (118, 300, 400), (0, 240, 60))[number]
     address = key_of("market", number).pubkey()
-    return MarketSpec(address, f"market-{number}", f"Market {number}", "OTHER", price, timeout, ("NVIDIA GeForce RTX 3060",), 12, expiration)
+    return MarketSpec(
+        address, f"market-{number}", f"Market {number}", "OTHER", price, timeout, ("NVIDIA GeForce RTX 3060",), 12, expiration
+    )
 
 
 MARKETS = tuple(map(market, range(3)))
@@ -131,7 +133,9 @@ class World:
 
     # --- acting without the network in between ------------------------------------------------------------------------
 
-    def send(self, who: str, name: str, accounts: dict[str, Pubkey], signers: Sequence[Keypair], args: dict[str, Any] | None = None) -> bool:
+    def send(
+        self, who: str, name: str, accounts: dict[str, Pubkey], signers: Sequence[Keypair], args: dict[str, Any] | None = None
+    ) -> bool:
         """Lands one instruction of the jobs program at once; False when the program refuses it."""
         return self.execute(who, name, [idl.instruction(name, JOBS_PROGRAM, PROGRAMS | accounts, args)], signers)
 

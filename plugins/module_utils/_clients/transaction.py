@@ -210,7 +210,9 @@ class Sender:
             if landed is not None:
                 return landed
             if status is None and expired_at is not None and slot >= expired_at:
-                raise TransactionExpired(f"The transaction to {action} did not land in time and never will; nothing was paid. Run it again.")
+                raise TransactionExpired(
+                    f"The transaction to {action} did not land in time and never will; nothing was paid. Run it again."
+                )
             await self._clock.sleep(_POLL_SECONDS)
         raise OutcomeUnknown(
             f"The transaction {signature} to {action} is not confirmed, and the Solana RPC node cannot say that it never will be; "
