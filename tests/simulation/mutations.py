@@ -19,7 +19,7 @@ from scenario import Report, Simulation
 from solders.keypair import Keypair
 from world import key_of
 
-from ansible_collections.nosana.compute.plugins.module_utils._clients import ipfs, rpc, transaction
+from ansible_collections.nosana.compute.plugins.module_utils._clients import ipfs, rpc
 from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import NotFound
 from ansible_collections.nosana.compute.plugins.module_utils._jobs import identity, observe
 
@@ -29,7 +29,12 @@ SEEDS = 200
 @contextmanager
 def no_resend() -> Iterator[None]:
     """A transaction is sent once."""
-    with mock.patch.object(transaction, "_POLLS_PER_RESEND", 10**9):
+    original = rpc.Rpc.send_transaction
+
+    async def send(self: rpc.Rpc, raw: bytes, *, action: str, everywhere: bool = False) -> str | None:
+        return None if everywhere else await original(self, raw, action=action)
+
+    with mock.patch.object(rpc.Rpc, "send_transaction", send):
         yield
 
 

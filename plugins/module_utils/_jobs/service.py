@@ -291,7 +291,11 @@ class JobService:
                 raise each.error
         await self._apply(prepared, None, outcome, current.job.address if current else "", name)
         if current is not None and outcome.actions and outcome.failure is None:
-            now, seconds = await self._observer.refresh(current.job)
+            try:
+                now, seconds = await self._observer.refresh(current.job)
+            except NosanaError as error:  # what was done is not lost for it
+                outcome.failure, outcome.job = error, {"address": current.job.address, "name": name}
+                return outcome
             if now is not None:
                 judged = await self._reader.judged(now, current.definition, seconds)
                 outcome.job = self._reader.describe(now, name, current.definition, judged.verdict)

@@ -16,6 +16,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.errors imp
     OutcomeUnknown,
     ProgramError,
     TransactionExpired,
+    UnexpectedAnswer,
     Unreachable,
 )
 from ansible_collections.nosana.compute.plugins.module_utils._clients.program import set_compute_unit_price
@@ -29,14 +30,17 @@ CONFIRMED = SignatureStatus(7, None, "confirmed")
 class Clock:
     """Never sleeps."""
 
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
     def now(self) -> float:
         return 0.0
 
     def monotonic(self) -> float:
-        return 0.0
+        return self.seconds
 
     async def sleep(self, seconds: float) -> None:
-        pass
+        self.seconds += seconds
 
     def random(self) -> float:
         return 0.0
@@ -48,13 +52,14 @@ class FakeRpc:
     def __init__(
         self,
         *,
-        statuses: Sequence[SignatureStatus | None] = (CONFIRMED,),
+        statuses: Sequence[SignatureStatus | NosanaError | None] = (CONFIRMED,),
         sends: Sequence[NosanaError | None] = (None,),
-        heights: Sequence[int] = (1,),
+        heights: Sequence[int | NosanaError] = (1,),
+        slots: Sequence[int] = (1000,),
         simulation: Simulation | None = None,
     ) -> None:
         self.sent: list[bytes] = []
-        self._statuses, self._sends, self._heights = list(statuses), list(sends), list(heights)
+        self._statuses, self._sends, self._heights, self._slots = list(statuses), list(sends), list(heights), list(slots)
         self._simulation = simulation or Simulation(None, [], 1000)
 
     @staticmethod
@@ -80,12 +85,23 @@ class FakeRpc:
             raise failure
         return "signature"
 
-    async def get_signature_statuses(self, _signatures: Sequence[str]) -> list[SignatureStatus | None]:
-        return [self._next(self._statuses)]
+    async def get_signature_statuses(self, signatures: Sequence[str]) -> list[SignatureStatus | None]:
+        return (await self.get_signature_statuses_at(signatures))[1]
+
+    async def get_signature_statuses_at(self, _signatures: Sequence[str]) -> tuple[int, list[SignatureStatus | None]]:
+        status = self._next(self._statuses)
+        if isinstance(status, NosanaError):
+            raise status
+        return self._next(self._slots), [status]
 
     async def get_block_height(self) -> int:
-        height: int = self._next(self._heights)
+        height: int | NosanaError = self._next(self._heights)
+        if isinstance(height, NosanaError):
+            raise height
         return height
+
+    async def get_slot_and_height(self) -> tuple[int, int]:
+        return 1000, await self.get_block_height()
 
     async def get_transaction_logs(self, _signature: str) -> list[str]:
         return [
@@ -93,8 +109,8 @@ class FakeRpc:
         ]
 
 
-def send(rpc: FakeRpc) -> Landed:
-    sender = Sender(rpc, Clock())  # type: ignore[arg-type]
+def send(rpc: FakeRpc, clock: Clock | None = None) -> Landed:
+    sender = Sender(rpc, clock or Clock())  # type: ignore[arg-type]
     return asyncio.run(sender.send([set_compute_unit_price(1)], [WALLET], fee_payer=WALLET, action="post the job"))
 
 
@@ -126,6 +142,26 @@ def test_expired_means_that_nothing_was_paid() -> None:
     with pytest.raises(TransactionExpired, match="nothing was paid"):
         send(rpc)
     assert len(set(rpc.sent)) == 1
+
+
+def test_an_answer_that_cannot_be_read_says_nothing_of_what_is_on_its_way() -> None:
+    nonsense = UnexpectedAnswer("no JSON")
+    assert send(FakeRpc(sends=[nonsense], statuses=[nonsense, None, CONFIRMED], heights=[nonsense, 1])).slot == 7
+    with pytest.raises(OutcomeUnknown):
+        send(FakeRpc(statuses=[nonsense], heights=[151]))
+
+
+def test_a_node_that_is_behind_cannot_say_that_it_never_landed() -> None:
+    assert send(FakeRpc(statuses=[None, None, CONFIRMED], slots=[999], heights=[151])).slot == 7
+    with pytest.raises(OutcomeUnknown):
+        send(FakeRpc(statuses=[None], slots=[999], heights=[151]))
+
+
+def test_a_node_whose_height_stands_still_is_not_waited_for_for_ever() -> None:
+    clock = Clock()
+    with pytest.raises(OutcomeUnknown, match="300 s"):
+        send(FakeRpc(statuses=[None]), clock)
+    assert 300 < clock.seconds < 310
 
 
 def test_landed_at_the_last_moment() -> None:

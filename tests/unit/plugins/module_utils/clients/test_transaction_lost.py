@@ -69,8 +69,14 @@ class Node:
         self.sent.append(raw)
         return str(self.play(self.sends))
 
-    async def get_signature_statuses(self, _signatures: Sequence[str]) -> list[SignatureStatus | None]:
-        return [self.play(self.statuses)]
+    async def get_signature_statuses(self, signatures: Sequence[str]) -> list[SignatureStatus | None]:
+        return (await self.get_signature_statuses_at(signatures))[1]
+
+    async def get_signature_statuses_at(self, _signatures: Sequence[str]) -> tuple[int, list[SignatureStatus | None]]:
+        return 10**9, [self.play(self.statuses)]
+
+    async def get_slot_and_height(self) -> tuple[int, int]:
+        return 10**9, await self.get_block_height()
 
     async def get_block_height(self) -> int:
         return int(self.seconds / 0.4)
