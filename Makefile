@@ -40,7 +40,8 @@ UNIT := tests/unit
 FUZZ := tests/fuzz
 FUZZ_EXAMPLES ?= 10000
 KILLS ?= 200
-SEED ?= nosana.compute
+SIMULATION := tests/simulation
+SEEDS ?= 200
 RUN_IN_DEV = PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONPATH="$(TREE)"
 
 say = @printf '\n== %s\n' "$(1)"
@@ -63,7 +64,7 @@ demo: $(DEMO)/.localnet build ## deploy three jobs on a local network, look at t
 		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py"
 
 .PHONY: test
-test: lint test-unit test-fuzz test-line-a test-localnet test-races test-secrets test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about ten minutes
+test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-secrets test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
 	$(call say,All tests passed)
 
 # --- parts of the tests ----------------------------------------------------------------------------------------------
@@ -97,6 +98,26 @@ test-fuzz: $(DEV)/.localnet tree ## documents, accounts and answers that nobody 
 fuzz: $(DEV)/.localnet tree ## ten thousand at random for each test; FUZZ_EXAMPLES sets how many; some minutes
 	$(call say,fuzzing with $(FUZZ_EXAMPLES) documents for each test)
 	@cd "$(COLLECTION)" && NOSANA_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(RUN_IN_DEV) pytest -c "$(CURDIR)/pyproject.toml" --rootdir . --durations=0 $(FUZZ)
+
+.PHONY: test-simulation
+test-simulation: $(DEV)/.localnet tree ## some simulated days full of faults, always the same ones
+	$(call say,simulation)
+	@cd "$(COLLECTION)" && $(RUN_IN_DEV) pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(SIMULATION)
+
+.PHONY: simulate
+simulate: $(DEV)/.localnet tree ## 200 simulated days; SEEDS sets how many, FIRST the first, SEED tells the whole story of one
+	$(call say,simulating $(if $(SEED),the day $(SEED),$(SEEDS) days))
+	@cd "$(COLLECTION)" && $(RUN_IN_DEV) python $(SIMULATION)/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) $(if $(FIRST),--first $(FIRST)))
+
+.PHONY: simulate-two-days
+simulate-two-days: $(DEV)/.localnet tree ## 48 simulated hours with a play every ten minutes; the balance is exact to the base unit
+	$(call say,simulating 48 hours)
+	@cd "$(COLLECTION)" && $(RUN_IN_DEV) python $(SIMULATION)/simulate.py --two-days --seed $(or $(SEED),1)
+
+.PHONY: simulate-mutations
+simulate-mutations: $(DEV)/.localnet tree ## the test of the simulation: each guard that is taken away is noticed within 200 seeds
+	$(call say,guards taken away one by one)
+	@cd "$(COLLECTION)" && $(RUN_IN_DEV) python $(SIMULATION)/mutations.py
 
 .PHONY: test-line-a
 test-line-a: $(LINE_A)/.installed $(DEV)/.localnet tree ## the same with the older line of libraries; anchorpy decodes what the client packs
@@ -146,7 +167,7 @@ test-kills: $(DEV)/.localnet tree ## runs that are killed, at 200 random moments
 
 .PHONY: races-and-kills
 races-and-kills:
-	@cd "$(COLLECTION)/tests/races" && $(RUN_IN_DEV) NOSANA_KILLS=$(KILLS) NOSANA_SEED="$(SEED)" \
+	@cd "$(COLLECTION)/tests/races" && $(RUN_IN_DEV) NOSANA_KILLS=$(KILLS) NOSANA_SEED="$(or $(SEED),nosana.compute)" \
 		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(TESTS)
 
 .PHONY: bench

@@ -95,8 +95,8 @@ def test_info_asks_the_chain_for_what_is_wanted_only(owner: Poster, monkeypatch:
     sizes: list[int] = []
     listed = Rpc.get_program_accounts
 
-    async def counted(rpc: Rpc, program: str, **more: Any) -> Any:
-        found = await listed(rpc, program, **more)
+    async def counted(rpc: Rpc, program: str, *, filters: Any) -> Any:
+        found = await listed(rpc, program, filters=filters)
         sizes.append(len(found))
         return found
 

@@ -40,9 +40,9 @@ def here(alone: Stage) -> Scene:
     return scene(alone)
 
 
-def listed(here: Scene, definition: dict[str, Any] = DEFINITION) -> Pubkey:
+def listed(here: Scene, definition: dict[str, Any] | None = None) -> Pubkey:
     """A job under fresh keys, as other tools post it."""
-    return list_job(here.stage.chain, here.poster.key, here.poster.market, here.stage.pin(definition), timeout=TIMEOUT)
+    return list_job(here.stage.chain, here.poster.key, here.poster.market, here.stage.pin(definition or DEFINITION), timeout=TIMEOUT)
 
 
 def derived(here: Scene, generation: int = 0) -> Pubkey:

@@ -63,13 +63,13 @@ def interruption(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     now = Interruption(request.param)
 
     class Interrupted(Sender):
-        async def quote(self, *args: Any, **options: Any) -> Quote:
+        async def quote(self, *args: Any, fee_payer: Any, action: str) -> Quote:
             now.at("before it is simulated")
-            return await super().quote(*args, **options)
+            return await super().quote(*args, fee_payer=fee_payer, action=action)
 
-        async def send(self, *args: Any, **options: Any) -> Landed:
+        async def send(self, *args: Any, fee_payer: Any, action: str, **options: Any) -> Landed:
             now.at("before it is sent")
-            return await super().send(*args, **options)
+            return await super().send(*args, fee_payer=fee_payer, action=action, **options)
 
     class Careless(Rpc):
         """Passes a transaction on as it is, when the others were quicker: it fails on the chain, and its fee is paid."""
@@ -355,7 +355,7 @@ def test_the_queue_gets_full(race: Race, task: str) -> None:
         market = here.stage.chain.accounts([here.poster.market])[here.poster.market]
         assert market is not None
         fields = idl.decode_account("MarketAccount", market.data)
-        fields |= {"queue_type": 0, "queue": [*fields["queue"], *(Pubkey.new_unique() for _ in range(FULL - len(fields["queue"])))]}
+        fields |= {"queue_type": 0, "queue": [*fields["queue"], *(Pubkey.new_unique() for _entry in range(FULL - len(fields["queue"])))]}
         data = idl.encode_account("MarketAccount", fields, size=idl.MARKET_BYTES)
         here.stage.network.call(lambda found: found.ledger.put(here.poster.market, Account(market.lamports, data, market.owner)))
 

@@ -193,7 +193,7 @@ def test_removing(stage: Stage, observed: Run, monkeypatch: pytest.MonkeyPatch, 
     """Whether or not an earlier run left anything in the cache."""
     if not known:
         monkeypatch.setenv("NOSANA_CACHE", "off")
-    queued, running, taken, stopped = (stage.poster() for _ in range(4))
+    queued, running, taken, stopped = (stage.poster() for _poster in range(4))
     queued.post()
     assert observed(queued, ["delist"], state="absent").before_confirmation <= 4
     stage.host(running.market).work()

@@ -78,7 +78,7 @@ def counting() -> Iterator[Waves]:
         waves.trips.append(batch.kinds)
         batch.go.set()
 
-    async def counted(http: Http, method: str, url: str, **more: Any) -> Response:
+    async def counted(http: Http, method: str, url: str, *, label: str, **more: Any) -> Response:
         if not waiting:
             waiting.append(_Batch())
             released.add(asyncio.ensure_future(release(waiting[0])))
@@ -86,7 +86,7 @@ def counting() -> Iterator[Waves]:
         batch.kinds.append(kind_of(url, more.get("content")))
         await batch.go.wait()
         try:
-            return await request(http, method, url, **more)
+            return await request(http, method, url, label=label, **more)
         finally:
             batch.answered += 1
             if batch.answered == len(batch.kinds):

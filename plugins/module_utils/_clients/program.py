@@ -478,7 +478,8 @@ def _named(number: int | None, cause: Any, logs: Sequence[str]) -> tuple[str, st
         found = _ANCHOR_ERROR.search(line)
         if found and (number is None or int(found[2]) == number):
             return found[1], said(found[3])
-    if number == 0 and any("already in use" in line for line in logs):
+    # 0 is the system program's word for it, and nobody else's here; a node may not have the logs.
+    if number == 0 and (not logs or any("already in use" in line for line in logs)):
         return "AccountAlreadyInUse", "an account of that address exists"
     if number is not None:
         return _NUMBERS.get(number, f"Custom{number}"), ""

@@ -226,11 +226,15 @@ class Sender:
         )
 
     async def _logs(self, signature: str) -> list[str]:
-        """They only word the error better, so it is raised without them too."""
-        try:
-            return await self._rpc.get_transaction_logs(signature)
-        except NosanaError:
-            return []
+        """By these errors are told apart, so a node that does not have them yet is asked for a moment; the error is raised without them too."""
+        for attempt in range(_POLLS_PER_RESEND):
+            if attempt:
+                await self._clock.sleep(_POLL_SECONDS)
+            with contextlib.suppress(NosanaError):
+                logs = await self._rpc.get_transaction_logs(signature)
+                if logs:
+                    return logs
+        return []
 
     def _mark(self) -> Instruction:
         """Makes the transaction unlike any other, and does nothing else: each value is above the runtime's own bound.

@@ -196,10 +196,11 @@ class Observer:
         if appeared is not None:
             raise Moved(f"The job {appeared} appeared while it was looked for; run the task again.")
         seen = replace(seen, jobs=(*seen.jobs, *others), generation=generation, warnings=tuple(warnings.sentences))
-        if past != "accounts":
-            # A finished job of another tool counts only while the name has no past of its own.
-            latest = None if seen.active else await self._latest(seen, past) if generation else finished
-            seen = replace(seen, latest=latest)
+        if past != "accounts" and not any(job.generation is not None for job in seen.active):
+            # A finished job of another tool counts only while the name has no past of its own. Beside an active one of another tool no past
+            # counts, but that the newest generation has just appeared is noticed all the same.
+            latest = await self._latest(seen, "lenient" if seen.active else past) if generation else finished
+            seen = replace(seen, latest=None if seen.active else latest)
         self._remember(seen)
         return seen
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._clients.errors import JobFailed, NosanaError, WaitTimeout
@@ -77,6 +77,8 @@ class Watcher:
                 seen, first = first, None
                 return seen
             job, now = await again()
+            if job is None and seen_last is not None and seen_last.phase == "done":
+                job = replace(seen_last, closed=True)  # somebody closed the account of a job that was over
             if job is None:
                 gone = Verdict("cancelled", "removed", f"The job {address} was removed while it was waited for.")
                 return Look(None, gone, last=seen_last)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from solders.keypair import Keypair
 
+from ansible_collections.nosana.compute.plugins.module_utils._clients import program
 from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import (
     AmbiguousName,
     ChangeRefused,
@@ -28,7 +29,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.errors imp
 )
 from ansible_collections.nosana.compute.plugins.module_utils._clients.ipfs import cid_of, encode_document
 from ansible_collections.nosana.compute.plugins.module_utils._clients.networks import NETWORKS
-from ansible_collections.nosana.compute.plugins.module_utils._clients.rpc import Account, Snapshot
+from ansible_collections.nosana.compute.plugins.module_utils._clients.rpc import Account, Call, HistoryEntry, Snapshot, Transaction
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.service import Wait
 from ansible_collections.nosana.compute.tests.unit.plugins.module_utils.jobs.fake_chain import (
     DOCUMENT,
@@ -46,6 +47,15 @@ from ansible_collections.nosana.compute.tests.unit.plugins.module_utils.jobs.fak
     present,
     refused,
 )
+
+CHANGED = DOCUMENT | {"ops": [{"type": "container/run", "id": "one", "args": {"image": "httpd"}}]}
+
+
+def listing(job: str) -> Call:
+    """The instruction that posted a job."""
+    words = [word.partition(":")[0] for word in program.INSTRUCTIONS["list"].split()]
+    accounts = tuple({"job": job, "market": MARKET}.get(word, OWNER) for word in words)
+    return Call(0, NETWORKS["localnet"].jobs_program, accounts, program.discriminator("global", "list") + bytes(40))
 
 
 @pytest.fixture
@@ -316,6 +326,47 @@ def test_a_job_that_somebody_else_removes_needs_nothing_more(chain: Chain) -> No
     assert (outcome.changed, outcome.actions, outcome.failure, chain.sent) == (False, [], None, [])
 
 
+def test_a_node_that_falls_silent_after_a_removal_does_not_hide_it(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(_keys: Sequence[str]) -> Snapshot:
+        raise UnexpectedAnswer("The node answers nonsense.")
+
+    chain.job(address(), queued=True)
+    chain.before_send.append(lambda: monkeypatch.setattr(chain, "snapshot", silent))
+    outcome = absent(chain)
+    assert (outcome.changed, [done.kind for done in outcome.actions]) == (True, ["delist"])
+    assert isinstance(outcome.failure, UnexpectedAnswer)
+    assert outcome.job is not None
+    assert outcome.job["address"] == address()
+
+
+def test_a_job_that_appears_while_it_is_looked_for_is_looked_at_again(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    search, late = chain.get_program_accounts, [lambda: chain.job(address(), CHANGED, queued=True)]
+
+    async def slow(program: str, *, filters: Sequence[dict[str, Any]]) -> list[tuple[str, Account]]:
+        while late:
+            late.pop()()
+        return await search(program, filters=filters)
+
+    monkeypatch.setattr(chain, "get_program_accounts", slow)
+    assert [(done.kind, done.job) for done in present(chain).actions] == [("delist", address(0)), ("post", address(1))]
+
+
+def test_the_newest_job_is_noticed_beside_one_of_another_tool(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was posted after the search for jobs was answered, and before the history of its address was asked for."""
+    chain.job(HOST, CHANGED, queued=True)
+    history, late = chain.get_signatures_for_address, [lambda: chain.job(address(), queued=True)]
+
+    async def later(key: str, *, limit: int = 1) -> list[HistoryEntry]:
+        while late:
+            late.pop()()
+            chain.transactions["unknown"] = Transaction(1, None, 1, 5000, (listing(address()),), {})
+        return await history(key, limit=limit)
+
+    monkeypatch.setattr(chain, "get_signatures_for_address", later)
+    assert not present(chain).changed
+    assert chain.sent == []
+
+
 def test_a_removal_that_never_succeeds_ends_with_the_programs_error(chain: Chain) -> None:
     chain.job(address(), queued=True)
     attempts = []
@@ -455,7 +506,7 @@ def test_waits_until_it_is_completed(chain: Chain, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_job_that_is_removed_while_it_is_waited_for(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    as_time_goes_by(chain, monkeypatch, lambda: chain.accounts.clear())
+    as_time_goes_by(chain, monkeypatch, lambda: chain.accounts.pop(address()))
     outcome = present(chain, wait=Wait("completed", 100, 5))
     assert isinstance(outcome.failure, JobFailed)
     assert "was removed" in str(outcome.failure)

@@ -358,6 +358,15 @@ def test_purge_closes_old_accounts_and_says_which_are_too_young(chain: Chain) ->
     assert not present(chain).changed  # over stays over
 
 
+def test_a_job_that_was_over_stays_what_it_was_when_it_is_purged(chain: Chain) -> None:
+    chain.job(address(), state=2, result=FAILURE, ended=1)
+    outcome = absent(chain, purge=True)
+    assert [done.kind for done in outcome.actions] == ["clean"]
+    assert outcome.job is not None
+    assert (outcome.job["status"], outcome.job["reason"], outcome.job["chain_state"]) == ("failed", "exit_code", "closed")
+    assert outcome.job["cost"]["refund_base_units"] != outcome.job["cost"]["deposit_base_units"]
+
+
 def test_many_old_accounts_are_closed_in_few_transactions(chain: Chain) -> None:
     for generation in range(16):
         chain.job(address(generation), state=2, result=SUCCESS, ended=1)

@@ -1,0 +1,144 @@
+"""The test of the test: guards of the collection are taken away one by one, and each time the simulation has to notice.
+
+`python mutations.py` tries all of them with up to 200 seeds, `python mutations.py NAME` one.
+"""
+# SPDX-FileCopyrightText: 2026 The nosana.compute contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+from scenario import Report, Simulation
+from solders.keypair import Keypair
+from world import key_of
+
+from ansible_collections.nosana.compute.plugins.module_utils._clients import ipfs, rpc
+from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import NotFound
+from ansible_collections.nosana.compute.plugins.module_utils._jobs import identity, observe
+
+SEEDS = 200
+
+
+@contextmanager
+def no_resend() -> Iterator[None]:
+    """A transaction is sent once."""
+    original = rpc.Rpc.send_transaction
+
+    async def send(self: rpc.Rpc, raw: bytes, *, action: str, everywhere: bool = False) -> str | None:
+        return None if everywhere else await original(self, raw, action=action)
+
+    with mock.patch.object(rpc.Rpc, "send_transaction", send):
+        yield
+
+
+@contextmanager
+def no_authoritative_read() -> Iterator[None]:
+    """Neither other tools' jobs nor the generations are asked for before something is posted."""
+
+    async def complete(_self: Any, seen: observe.Observation, **_more: Any) -> observe.Observation:
+        return replace(seen, generation=seen.expected)
+
+    with mock.patch.object(observe.Observer, "complete", complete):
+        yield
+
+
+@contextmanager
+def random_key() -> Iterator[None]:
+    """A job has a fresh key, as other tools have it, the same only within one run."""
+    count = iter(range(10**9))
+
+    def made(self: identity.Identity, generation: int, purpose: str) -> Keypair:
+        keys: dict[tuple[int, str], Keypair] = self.__dict__.setdefault("keys", {})
+        if (generation, purpose) not in keys:
+            keys[generation, purpose] = key_of("mutant", next(count))
+        return keys[generation, purpose]
+
+    with mock.patch.object(identity.Identity, "key", made):
+        yield
+
+
+@contextmanager
+def no_history() -> Iterator[None]:
+    """What became of a job whose account is gone is not asked."""
+
+    async def past(*_arguments: Any) -> tuple[None, bool]:
+        return None, True
+
+    with mock.patch.object(observe.Observer, "_past", past):
+        yield
+
+
+@contextmanager
+def no_content_check() -> Iterator[None]:
+    """Whatever a gateway answers is believed."""
+
+    async def fetch_once(self: ipfs.Ipfs, url: str, cid: str, max_bytes: int) -> bytes:
+        response = await self._http.request("GET", url, label="gateway", max_bytes=max_bytes)
+        if response.status != 200:
+            raise NotFound(cid)
+        return response.body
+
+    with mock.patch.object(ipfs.Ipfs, "_fetch_once", fetch_once):
+        yield
+
+
+@contextmanager
+def back_in_time() -> Iterator[None]:
+    """Reads may be answered from before what was seen already."""
+    with mock.patch.object(rpc.Rpc, "not_before", autospec=True):
+        yield
+
+
+@contextmanager
+def expired_at_a_glance() -> Iterator[None]:
+    """A node that does not know a transaction is believed, however far behind it is."""
+
+    async def statuses(self: rpc.Rpc, signatures: list[str]) -> tuple[int, Any]:
+        return 2**62, await self.get_signature_statuses(signatures)
+
+    async def plain(self: rpc.Rpc, signatures: list[str]) -> Any:
+        return (await original(self, signatures))[1]
+
+    original = rpc.Rpc.get_signature_statuses_at
+    with mock.patch.object(rpc.Rpc, "get_signature_statuses_at", statuses), mock.patch.object(rpc.Rpc, "get_signature_statuses", plain):
+        yield
+
+
+MUTATIONS: dict[str, Callable[[], Any]] = {
+    mutation.__name__: mutation
+    for mutation in (no_resend, no_authoritative_read, random_key, no_history, no_content_check, back_in_time, expired_at_a_glance)
+}
+# The first seed at which each is noticed, so that a short test need not search; found by running this file.
+NOTICED_AT: dict[str, int] = {}
+
+
+def noticed(name: str, seeds: range) -> Report | None:
+    """The first report of a violation without that guard; None when none of the seeds notices."""
+    with MUTATIONS[name]():
+        for seed in seeds:
+            report = Simulation(seed).run()
+            if report.violation is not None:
+                return report
+    return None
+
+
+def main(arguments: list[str]) -> int:
+    missed = 0
+    for name in arguments or MUTATIONS:
+        started = time.monotonic()
+        report = noticed(name, range(SEEDS))
+        missed += report is None
+        words = f"noticed at seed {report.seed}: {report.violation}" if report else f"NOT NOTICED within {SEEDS} seeds"
+        print(f"{name}: {words} ({time.monotonic() - started:.0f} s)", flush=True)
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
