@@ -228,12 +228,16 @@ class Rpc:
         )
 
     async def get_signatures_for_address(self, key: str, *, limit: int = 1) -> list[tuple[str, bool]]:
-        """The newest transactions that named the address, and whether each of them succeeded."""
-        return await self._ask(
+        """The newest transactions that named the address, and whether each of them succeeded. What is asked afterwards is asked of nodes that
+        know them: else one that is behind could say that what was just seen never was.
+        """
+        entries = await self._ask(
             "getSignaturesForAddress",
             [key, self._options(limit=limit)],
-            lambda result: [(_text(entry["signature"]), entry["err"] is None) for entry in result],
+            lambda result: [(_text(entry["signature"]), entry["err"] is None, _number(entry.get("slot") or 0)) for entry in result],
         )
+        self.not_before(max((slot for _signature, _succeeded, slot in entries), default=0))
+        return [(signature, succeeded) for signature, succeeded, _slot in entries]
 
     async def get_signature_statuses(self, signatures: Sequence[str]) -> list[SignatureStatus | None]:
         """What became of the transactions; None where the node knows nothing."""
