@@ -41,8 +41,6 @@ class Life:
     market: Pubkey
     payer: Pubkey
     posted_by: frozenset[str]
-    address_freed: bool = False
-    """Another job had the address before, and was taken away."""
     events: list[Event] = field(default_factory=list)
     fields: dict[str, Any] | None = None
     """The account as it is now; None when it is gone."""
@@ -81,6 +79,9 @@ class Chronicle:
     def __init__(self, world: World) -> None:
         self.world = world
         self.lives: dict[str, Life] = {}
+        """The newest job at each address."""
+        self.every: list[Life] = []
+        """All jobs that ever were, oldest first."""
         self.senders: dict[str, set[str]] = {}
         """Transaction → the runs that have sent it."""
         self.arrived: dict[str, float] = {}
@@ -110,7 +111,7 @@ class Chronicle:
 
     def of(self, name: str) -> list[Life]:
         """All jobs that ever had the name, oldest first."""
-        return [life for life in self.lives.values() if life.name == name]
+        return [life for life in self.every if life.name == name]
 
     def active(self, name: str) -> list[Life]:
         """Those that wait or run."""
@@ -144,8 +145,12 @@ class Chronicle:
             if decoded.name in ("list", "assign"):
                 cid = bytes_to_cid(bytes(decoded.args["ipfs_job"]))
                 name = self.world.names.get(cid, "?")
-                freed = self.lives.pop(address, None) is not None  # the newest comes last, also where an address is used again
-                self.lives[address] = Life(address, cid, name, accounts["market"], accounts["payer"], by, freed)
+                if address in self.lives:
+                    self.lives[address].fields = None  # an address that was freed is used again, perhaps in the same transaction
+                self.lives[address] = Life(address, cid, name, accounts["market"], accounts["payer"], by)
+                self.every.append(self.lives[address])
+                # Where a job takes the place of one that is its equal, nothing of the account changes.
+                self._account(self.lives[address], self.world.ledger.account(accounts["job"]))
             if address in self.lives:
                 self.lives[address].events.append(Event(decoded.name, change.slot, self.world.scheduler.now, by))
                 self.world.scheduler.note(

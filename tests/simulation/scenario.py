@@ -34,6 +34,7 @@ class Report:
     seed: int
     violation: str | None
     known: str | None
+    """Two active jobs in the one way that is known, see properties.Known; the day ended with it."""
     trace: Trace
     fired: Counter[str]
     runs: list[Run] = field(default_factory=list)

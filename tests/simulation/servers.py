@@ -67,6 +67,17 @@ class Servers:
         self._chance = world.scheduler.random
         self._missing_until: dict[str, float] = {}
         self._lost: list[bytes] = []
+        self._frozen_at_slot, self._frozen_until = 0, 0.0
+
+    def freeze(self, seconds: float) -> None:
+        """For so long the node learns of no transaction any more, and says so: its answers tell the slot at which it stands."""
+        if not self.frozen:
+            self._frozen_at_slot = self._world.ledger.slot
+            self._frozen_until = self._world.scheduler.now + seconds
+
+    @property
+    def frozen(self) -> bool:
+        return self._world.scheduler.now < self._frozen_until
 
     def heal(self) -> None:
         """What was pinned can be read at last."""
@@ -153,8 +164,7 @@ class Servers:
             with ledger.behind(self._chance.randint(1, _UNINDEXED_SLOTS)):
                 return self._run(method, values)
         if fault == "unknown":
-            # A node that lags, and says so: the context tells its slot.
-            with ledger.behind(self._chance.randint(1, BLOCKHASH_AGE_BLOCKS)):
+            with ledger.behind(ledger.slot - self._frozen_at_slot):
                 return self._run(method, values)
         if fault == "old_blockhash":
             result = self._run(method, values)

@@ -69,8 +69,7 @@ def say(total: Sum, seeds: int, took_seconds: float) -> None:
         f"{total.seconds / 3600:.0f} simulated hours, {total.ends.total()} runs, {total.requests} requests; "
         f"the longest run took {total.longest_run_seconds:.0f} s beyond its wait_timeout"
     )
-    if total.known:
-        print(f"known and not solved, see properties.py: {len(total.known)}{in_words(total.known)}")
+    print(f"known and not closed yet (properties.Known): {len(total.known)}{in_words(total.known)}")
     print("runs ended: " + ", ".join(f"{end} {count}" for end, count in total.ends.most_common()))
     print("faults:")
     for kind in [*KINDS, *OTHERS]:

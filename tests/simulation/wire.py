@@ -63,6 +63,10 @@ class Wire(httpx.AsyncBaseTransport):
             internet.gone_until[server] = scheduler.now + chance.uniform(5, 120)
         if internet.faults.on and scheduler.now < internet.gone_until.get(server, 0):
             fault = "outage"
+        if fault == "unknown":
+            internet.servers.freeze(chance.uniform(5, 90))
+        if internet.faults.on and request.kind == "getSignatureStatuses" and internet.servers.frozen and fault is None:
+            fault = "unknown"
         if fault is not None:
             self.met[fault] += 1
         scheduler.note(process.name, f"asks {request.kind}" + (f" [{fault}]" if fault else ""))

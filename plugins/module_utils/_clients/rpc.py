@@ -245,14 +245,16 @@ class Rpc:
         )
 
     async def get_signatures_for_address(self, key: str, *, limit: int = 1) -> list[HistoryEntry]:
-        """The newest transactions that named the address, failed ones included."""
-        return await self._ask(
+        """The newest transactions that named the address, failed ones included. What is asked afterwards is asked of nodes that know them,
+        else one that is behind could say that what was just seen never was.
+        """
+        found = await self._ask(
             "getSignaturesForAddress",
             [key, self._options(limit=limit)],
-            lambda result: [
-                HistoryEntry(_text(entry["signature"]), entry["err"] is None, _time(entry.get("blockTime"))) for entry in result
-            ],
+            lambda result: [(_number(entry.get("slot") or 0), _history_entry(entry)) for entry in result],
         )
+        self.not_before(max((slot for slot, _entry in found), default=0))
+        return [entry for _slot, entry in found]
 
     async def get_signature_status(self, signature: str) -> tuple[int, SignatureStatus | None]:
         """The slot that the node has reached, and what became of the transaction; None where the node knows nothing of it."""
@@ -468,6 +470,10 @@ def _transfers_in_words(groups: list[Any]) -> Iterator[Transfer]:
                 info = parsed["info"]
                 amount = info["amount"] if "amount" in info else info["tokenAmount"]["amount"]
                 yield Transfer(_number(group["index"]), _text(info["source"]), _text(info["destination"]), int(amount))
+
+
+def _history_entry(entry: Any) -> HistoryEntry:
+    return HistoryEntry(_text(entry["signature"]), entry["err"] is None, _time(entry.get("blockTime")))
 
 
 def _status(entry: Any) -> SignatureStatus:

@@ -93,6 +93,23 @@ def test_the_wrong_number_of_accounts_is_not_believed() -> None:
         ask(CALLS["accounts"], {"result": {"context": {"slot": 1}, "value": [None]}})
 
 
+def test_what_a_history_shows_is_not_taken_back_by_a_node_that_is_behind() -> None:
+    asked: list[Any] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content)["params"][1])
+        return httpx.Response(200, json={"jsonrpc": "2.0", "id": 1, "result": [{"signature": "a", "err": None, "slot": 500}]})
+
+    async def twice() -> None:
+        async with Http(SystemClock(), transport=httpx.MockTransport(answer)) as http:
+            rpc = Rpc(http, "http://node.test")
+            await rpc.get_signatures_for_address(KEY)
+            await rpc.get_signatures_for_address(KEY)
+
+    asyncio.run(twice())
+    assert [options.get("minContextSlot") for options in asked] == [None, 500]
+
+
 def test_refusals_name_the_code() -> None:
     with pytest.raises(Refused) as caught:
         ask(CALLS["program accounts"], {"error": {"code": -32010, "message": "excluded from account secondary indexes"}})
