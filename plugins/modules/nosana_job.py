@@ -443,8 +443,8 @@ actions:
       sample: -309600
 balance_change:
   description:
-    - What all actions together did to the wallet, as the ledger shows it. Zero when nothing was done, null when the node does not show
-      a transaction.
+    - What all actions together did to the wallet, as the ledger shows it, fees of transactions that failed on the chain included. Zero when
+      nothing was done, null when the node does not show a transaction or its outcome is unknown.
   type: dict
   returned: always
   contains:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._clients import program as jobs_program
-from .._clients.errors import NosanaError, NotFound, Refused
+from .._clients.errors import NosanaError, NotFound, OutcomeUnknown, Refused
 from .._clients.ipfs import cid_to_bytes
 from .plan import Clean, Desired, Extend, Post, Remove
 
@@ -215,7 +215,9 @@ class Applier:
         return self._receipt(draft, landed.signature, await self._landed(landed.signature))
 
     async def lost(self, error: NosanaError) -> BalanceChange | None:
-        """What a transaction that failed has cost: nothing, or its fee where it failed on the chain itself."""
+        """What a transaction that failed has cost: nothing, or its fee where it failed on the chain itself; None while nobody knows."""
+        if isinstance(error, OutcomeUnknown):
+            return None
         if error.landed is None:
             return BalanceChange()
         transaction = await self._landed(error.landed)
