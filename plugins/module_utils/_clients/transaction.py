@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from .._libraries import solders
-from .errors import InsufficientFunds, NosanaError, OutcomeUnknown, ProgramError, Refused, TransactionExpired
+from .errors import InsufficientFunds, Moved, NosanaError, OutcomeUnknown, ProgramError, Refused, TransactionExpired
 from .program import MOST_LOADED_BYTES, program_error, set_compute_unit_limit, set_compute_unit_price, set_loaded_accounts_limit
 
 if TYPE_CHECKING:
@@ -128,8 +128,9 @@ class Sender:
         action: str,
         quote: Quote | None = None,
         blockhash: Blockhash | None = None,
+        still: Callable[[str], Awaitable[bool]] | None = None,
     ) -> Landed:
-        """Returns when the transaction is confirmed.
+        """Returns when the transaction is confirmed. `still` is asked before it is sent again, with the signature, whether that makes sense.
 
         Raises ProgramError or InsufficientFunds when it fails, in nearly all cases before it costs anything; TransactionExpired when it
         can no longer land; OutcomeUnknown when the node cannot say. `action` says in errors what was tried, such as "post the job".
@@ -145,7 +146,7 @@ class Sender:
         raw, signature = bytes(transaction), str(transaction.signatures[0])
         await self._send_first(raw, signature, action)
         try:
-            landed = await self._see_through(raw, signature, recent.last_valid_block_height, action)
+            landed = await self._see_through(raw, signature, recent.last_valid_block_height, action, still)
         except _Unreadable as error:
             raise OutcomeUnknown(
                 f"The Solana RPC node stopped answering, so it is not known whether the transaction {signature} to {action} landed; "
@@ -178,20 +179,29 @@ class Sender:
             error.details["signature"] = signature
             raise
 
-    async def _see_through(self, raw: bytes, signature: str, last_valid_block_height: int, action: str) -> Landed:
-        begun, polls = self._clock.monotonic(), 0
+    async def _see_through(
+        self, raw: bytes, signature: str, last_valid_block_height: int, action: str, still: Callable[[str], Awaitable[bool]] | None
+    ) -> Landed:
+        begun, polls, sensible = self._clock.monotonic(), 0, True
         while True:
             landed = await self._look(signature, action)
             if landed is not None:
                 return landed
             slot, height = await _readable(self._rpc.get_height())
             if height > last_valid_block_height:
-                return await self._last_look(signature, slot, action)
+                try:
+                    return await self._last_look(signature, slot, action)
+                except TransactionExpired:
+                    if sensible:
+                        raise
+                    raise Moved(f"Somebody else was first while it was tried to {action}; nothing was paid. Run it again.") from None
             if self._clock.monotonic() - begun > _LONGEST_WAIT_SECONDS:
                 raise self._unknown(signature, action)
             await self._clock.sleep(_POLL_SECONDS)
             polls += 1
-            if polls % _POLLS_PER_RESEND == 0:
+            if polls % _POLLS_PER_RESEND == 0 and still is not None:
+                sensible = sensible and await still(signature)
+            if polls % _POLLS_PER_RESEND == 0 and sensible:
                 with contextlib.suppress(NosanaError):  # what a node says to a later sending decides nothing
                     await self._rpc.send_transaction(raw, action=action, everywhere=True)
 

@@ -7,16 +7,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from .._clients import program as jobs_program
-
-if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
-    from .._clients.rpc import Transaction
+from .._clients.rpc import Transaction
 
 REMOVED_BY = frozenset({"delist", "recover"})
 CLOSED_BY = REMOVED_BY | {"clean", "clean_admin"}
@@ -27,7 +22,7 @@ _OVER_BY = frozenset({"finish", "end"})
 _MOST_READ = 50
 _WORDS = {jobs_program.discriminator("global", name): name for name in jobs_program.INSTRUCTIONS}
 
-ReadTransaction = Callable[[str], "Coroutine[Any, Any, Transaction | None]"]
+ReadTransaction = Callable[[str], Awaitable[Transaction | None]]
 
 
 @dataclass(frozen=True)

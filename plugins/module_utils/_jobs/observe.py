@@ -194,7 +194,7 @@ class Observer:
         derived = {seen.identity.address(number) for number in range(max(0, generation - WINDOW), generation + 1)}
         appeared = next((job.address for job in others if job.address in derived), None)
         if appeared is not None:
-            raise Moved(f"The job {appeared} appeared while it was looked for; run the task again.")
+            raise _appeared(appeared)
         seen = replace(seen, jobs=(*seen.jobs, *others), generation=generation, warnings=tuple(warnings.sentences))
         if past != "accounts" and not any(job.generation is not None for job in seen.active):
             # A finished job of another tool counts only while the name has no past of its own. Beside an active one of another tool no past
@@ -337,9 +337,11 @@ class Observer:
             return None, False
         fate = await read_fate(self._rpc.get_transaction, self._network.jobs_program, address, signatures)
         if fate is None:
+            if await self._rpc.get_account(address) is not None:
+                raise _appeared(address)  # it was not there yet when the addresses were looked at
             raise _without_history(identity.name, address)
         if fate.last not in CLOSED_BY:
-            raise Moved(f"The job {address} appeared while it was looked for; run the task again.")
+            raise _appeared(address)
         if fate.job is None or fate.ended:
             return None, True
         begun = 0
@@ -618,6 +620,10 @@ def _without_history(name: str, address: str) -> HistoryUnavailable:
         "whether it was removed or is over, so nothing is posted; set rpc_url to a node with the full history, or rerun=finished to run it "
         "anew in any case."
     )
+
+
+def _appeared(address: str) -> Moved:
+    return Moved(f"The job {address} appeared while it was looked for; run the task again.")
 
 
 async def _none() -> None:

@@ -304,7 +304,7 @@ class JobService:
             try:
                 receipt = await self._applier.carry_out(each, document=document)
             except NosanaError as error:
-                moved = isinstance(error, ProgramError) and error.name in MOVED_ON
+                moved = isinstance(error, Moved) or (isinstance(error, ProgramError) and error.name in MOVED_ON)
                 outcome.spend(await self._applier.lost(error))
                 signature = error.details.get("signature")
                 outcome.refused = (each.draft, signature) if signature else None

@@ -227,6 +227,7 @@ class Chain:
         action: str,
         quote: Any,
         blockhash: Any,
+        still: Any,
     ) -> Landed:
         if self.before_send:
             self.before_send.pop(0)()
