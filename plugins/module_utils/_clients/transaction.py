@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .._libraries import solders
-from .errors import NosanaError, OutcomeUnknown, Refused, TransactionExpired, UnexpectedAnswer, Unreachable
+from .errors import Moved, NosanaError, OutcomeUnknown, Refused, TransactionExpired, UnexpectedAnswer, Unreachable
 from .program import program_error, set_compute_unit_limit, set_compute_unit_price
 
 if TYPE_CHECKING:
@@ -100,11 +100,13 @@ class Sender:
         action: str,
         quote: Quote | None = None,
         blockhash: Blockhash | None = None,
+        still: Callable[[str], Awaitable[bool]] | None = None,
     ) -> Landed:
         """Returns when the transaction is confirmed.
 
         Raises ProgramError or InsufficientFunds when it fails, in nearly all cases before it costs anything; TransactionExpired when it
-        can no longer land; OutcomeUnknown when the node cannot say. `action` says in errors what was tried, such as "post the job".
+        can no longer land; OutcomeUnknown when the node cannot say. `still` is asked before every further sending, with the signature, whether
+        there is still any sense in it; Moved is raised when there was not and it did not land. `action` says in errors what was tried, such as "post the job".
         """
         recent: Blockhash
         if quote is None:
@@ -118,7 +120,7 @@ class Sender:
         transaction = self._sign([*budget, *instructions], signers, fee_payer, recent.hash)
         signature = str(transaction.signatures[0])
         try:
-            landed = await self._see_through(bytes(transaction), signature, recent.last_valid_block_height, action)
+            landed = await self._see_through(bytes(transaction), signature, recent.last_valid_block_height, action, still)
         except Unreachable as error:
             raise OutcomeUnknown(
                 f"The Solana RPC node stopped answering, so it is not known whether the transaction {signature} to {action} landed; "
@@ -128,10 +130,14 @@ class Sender:
         self._rpc.not_before(landed.slot)
         return landed
 
-    async def _see_through(self, raw: bytes, signature: str, last_valid_block_height: int, action: str) -> Landed:
-        polls, give_up = 0, self._clock.monotonic() + _LONGEST_SECONDS
+    async def _see_through(
+        self, raw: bytes, signature: str, last_valid_block_height: int, action: str, still: Callable[[str], Awaitable[bool]] | None
+    ) -> Landed:
+        polls, give_up, sensible = 0, self._clock.monotonic() + _LONGEST_SECONDS, True
         while True:
-            if polls % _POLLS_PER_RESEND == 0:
+            if polls % _POLLS_PER_RESEND == 0 and polls and still is not None:
+                sensible = sensible and await still(signature)
+            if polls % _POLLS_PER_RESEND == 0 and sensible:
                 try:
                     await self._rpc.send_transaction(raw, action=action, everywhere=polls > 0)
                 except NosanaError as error:
@@ -145,7 +151,12 @@ class Sender:
             if landed is not None:
                 return landed
             if await self._height() > last_valid_block_height:
-                return await self._last_look(signature, last_valid_block_height, action)
+                try:
+                    return await self._last_look(signature, last_valid_block_height, action)
+                except TransactionExpired:
+                    if sensible:
+                        raise
+                    raise Moved(f"Somebody else was first while it was tried to {action}; nothing was paid. Run it again.") from None
             if self._clock.monotonic() > give_up:
                 raise OutcomeUnknown(
                     f"The Solana RPC node did not tell in {_LONGEST_SECONDS:g} s what became of the transaction {signature} to {action}; "

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._clients import program as jobs_program
-from .._clients.errors import NosanaError, NotFound, Refused
+from .._clients.errors import Moved, NosanaError, NotFound, Refused
 from .._clients.ipfs import cid_to_bytes
 from .plan import Clean, Desired, Extend, Post, Remove
 
@@ -204,15 +205,35 @@ class Applier:
 
     async def carry_out(self, prepared: Prepared, *, document: dict[str, Any] | None = None) -> Receipt:
         """Pins `document` where the transaction posts one, sends it and sees it through, and reads from the ledger what it did."""
-        if document is not None:
-            await self._ipfs.pin_json(document)
         draft, blockhash = prepared.draft, prepared.blockhash
+        posted = next((step.job for step in draft.steps if step.kind == "post"), None)
+        still = None if posted is None else partial(self._is_unused, posted)
+        if document is not None:
+            _cid, unused = await asyncio.gather(self._ipfs.pin_json(document), still("") if still else _true())
+            if not unused:
+                raise Moved(f"The job {posted} appeared while it was about to be posted; nothing was paid. Run it again.")
         if self._clock.monotonic() - prepared.at_seconds > _STALE_BLOCKHASH_SECONDS:
             blockhash = None
         landed = await self._sender.send(
-            draft.instructions, draft.signers, fee_payer=self._wallet, action=draft.what, quote=prepared.quote, blockhash=blockhash
+            draft.instructions,
+            draft.signers,
+            fee_payer=self._wallet,
+            action=draft.what,
+            quote=prepared.quote,
+            blockhash=blockhash,
+            **({} if still is None else {"still": still}),
         )
         return self._receipt(draft, landed.signature, await self._landed(landed.signature))
+
+    async def _is_unused(self, job: str, signature: str) -> bool:
+        """Whether nobody has used a job's address yet, but for the transaction with that signature. Where another run has posted there and its
+        job was taken away since, the chain would take ours, beside the job of the next generation.
+        """
+        try:
+            newest = await self._rpc.get_signatures_for_address(job, limit=1)
+        except NosanaError:
+            return True
+        return all(other == signature for other, _succeeded in newest)
 
     async def _landed(self, signature: str) -> Transaction | None:
         for attempt in range(_RECEIPT_ATTEMPTS):
@@ -249,6 +270,10 @@ class Applier:
                 rent = transaction.lamports_change.get(account, 0)
                 if rent > 0:
                     yield f"The NOS token account {account} of {owner} did not exist and was created; its rent is {rent} lamports."
+
+
+async def _true() -> bool:
+    return True
 
 
 class _Builder:

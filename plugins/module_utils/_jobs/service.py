@@ -189,7 +189,7 @@ class JobService:
                 moved = isinstance(error, Moved) or error.name in MOVED_ON
                 if not moved or outcome.actions or race == _RACES:
                     raise
-                if lost_a_race is not None and getattr(error, "name", None) == "AccountAlreadyInUse":
+                if lost_a_race is not None and (isinstance(error, Moved) or error.name == "AccountAlreadyInUse"):
                     lost_a_race(error)
         return outcome
 
@@ -313,7 +313,7 @@ class JobService:
             try:
                 receipt = await self._applier.carry_out(each, document=document)
             except NosanaError as error:
-                if not outcome.actions and isinstance(error, ProgramError) and error.name in MOVED_ON:
+                if not outcome.actions and (isinstance(error, Moved) or (isinstance(error, ProgramError) and error.name in MOVED_ON)):
                     raise
                 outcome.failure = error
                 if address and outcome.job is None:

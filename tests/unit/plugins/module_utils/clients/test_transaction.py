@@ -12,6 +12,7 @@ import pytest
 from solders.keypair import Keypair
 
 from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import (
+    Moved,
     NosanaError,
     OutcomeUnknown,
     ProgramError,
@@ -162,6 +163,24 @@ def test_a_node_whose_height_stands_still_is_not_waited_for_for_ever() -> None:
     with pytest.raises(OutcomeUnknown, match="300 s"):
         send(FakeRpc(statuses=[None]), clock)
     assert 300 < clock.seconds < 310
+
+
+@pytest.mark.parametrize(("statuses", "lands"), [([None] * 10 + [CONFIRMED], True), ([None], False)])
+def test_what_makes_no_sense_any_more_is_not_sent_again(statuses: list[SignatureStatus | None], lands: bool) -> None:
+    rpc = FakeRpc(statuses=statuses, heights=[1] * 20 + [151])
+
+    async def no(_signature: str) -> bool:
+        return False
+
+    sending = Sender(rpc, Clock()).send(  # type: ignore[arg-type]
+        [set_compute_unit_price(1)], [WALLET], fee_payer=WALLET, action="post the job", still=no
+    )
+    if lands:
+        assert asyncio.run(sending).slot == 7
+    else:
+        with pytest.raises(Moved, match="nothing was paid"):
+            asyncio.run(sending)
+    assert len(rpc.sent) == 1
 
 
 def test_landed_at_the_last_moment() -> None:

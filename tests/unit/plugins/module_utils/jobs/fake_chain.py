@@ -215,6 +215,7 @@ class Chain:
         action: str,
         quote: Any,
         blockhash: Any,
+        still: Any = None,
     ) -> Landed:
         if self.before_send:
             self.before_send.pop(0)()
