@@ -84,8 +84,6 @@ class Chronicle:
         """All jobs that ever were, oldest first."""
         self.senders: dict[str, set[str]] = {}
         """Transaction → the runs that have sent it."""
-        self.arrived: dict[str, float] = {}
-        """When a transaction arrived at a node for the first time."""
         self.refused: set[str] = set()
         """Transactions that a node has refused, after running them first."""
         self.ours = token_address(world.wallet.pubkey())
@@ -103,11 +101,6 @@ class Chronicle:
     def sent(self, who: str, signature: str) -> None:
         """A transaction of a run has arrived at a node."""
         self.senders.setdefault(signature, set()).add(who)
-        self.arrived.setdefault(signature, self.world.scheduler.now)
-
-    def first_arrival(self, signatures: list[str]) -> float:
-        """When the first of these transactions arrived at a node; now when none did."""
-        return min((self.arrived[signature] for signature in signatures), default=self.world.scheduler.now)
 
     def of(self, name: str) -> list[Life]:
         """All jobs that ever had the name, oldest first."""

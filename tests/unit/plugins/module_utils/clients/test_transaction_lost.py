@@ -15,6 +15,7 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import (
+    Moved,
     NosanaError,
     OutcomeUnknown,
     ProgramError,
@@ -248,3 +249,21 @@ def test_a_landed_failure_is_told_without_its_logs_too() -> None:
     with pytest.raises(ProgramError) as caught:
         post(node)
     assert (caught.value.name, caught.value.instruction) == ("AccountNotInitialized", 2)
+
+
+@pytest.mark.parametrize("lands", [True, False])
+def test_what_makes_no_sense_any_more_is_not_sent_again(lands: bool) -> None:
+    """Somebody else has used the address meanwhile; what is on its way may land all the same, and then it is reported."""
+    node = Node(statuses=[None] * 9 + [LANDED] if lands else [None])
+
+    async def no(_signature: str) -> bool:
+        return False
+
+    sender = Sender(node, node)  # type: ignore[arg-type]
+    sending = sender.send([], [WALLET], fee_payer=WALLET, action="post the job", still=no)
+    if lands:
+        assert asyncio.run(sending).slot == 7
+    else:
+        with pytest.raises(Moved, match="nothing was paid"):
+            asyncio.run(sending)
+    assert len(node.sent) == 1

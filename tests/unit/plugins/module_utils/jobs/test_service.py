@@ -351,6 +351,22 @@ def test_a_job_that_appears_while_it_is_looked_for_is_looked_at_again(chain: Cha
     assert [(done.kind, done.job) for done in present(chain).actions] == [("delist", address(0)), ("post", address(1))]
 
 
+def test_an_address_that_was_used_and_freed_in_between_is_not_taken(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two others were quicker: one posted there, the other replaced that job by the next one."""
+    pin, late = chain.pin_json, [1]
+
+    async def slow(document: Any) -> str:
+        while late:
+            late.pop()
+            chain.signatures[address(0)] = ["posted", "replaced"]
+            chain.job(address(1), queued=True)
+        return await pin(document)
+
+    monkeypatch.setattr(chain, "pin_json", slow)
+    assert not present(chain).changed
+    assert chain.sent == []
+
+
 def test_the_newest_job_is_noticed_beside_one_of_another_tool(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     """It was posted after the search for jobs was answered, and before the history of its address was asked for."""
     chain.job(HOST, CHANGED, queued=True)
