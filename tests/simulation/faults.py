@@ -43,11 +43,11 @@ KINDS: dict[str, tuple[frozenset[str] | None, float]] = {
     "unindexed": (frozenset({"getTransaction"}), 3.0),  # the newest transactions are not there yet
     "unknown": (frozenset({"getSignatureStatuses"}), 2.0),  # a node that has not seen the signature yet
     "not_found": (frozenset({"fetch"}), 3.0),  # the gateway has the content later
-    "wrong_content": (frozenset({"fetch"}), 3.0),  # something else under that address
+    "wrong_content": (frozenset({"fetch"}), 8.0),  # something else under that address
     "truncated": (frozenset({"fetch"}), 1.5),
     "error_page": (frozenset({"fetch", "pin", "api"}), 1.5),  # HTML with status 200
     "lost_pin": (frozenset({"pin"}), 3.0),  # confirmed, and not retrievable
-    "unauthorized": (frozenset({"fetch", "pin"}), 0.2),
+    "unauthorized": (frozenset({"fetch", "pin"}), 0.5),
 }
 # What can only be said of other actors; they are counted here too, so that one table tells everything.
 OTHERS = ("killed", "host_crash", "host_quit", "host_garbage", "host_lost_result", "host_slow", "price_change")
