@@ -112,7 +112,7 @@ options:
     description:
       - The most that the job may cost, in NOS, network fee included. Nothing is posted or extended above it, and the task fails.
       - The market's price is read and the transaction simulated right before it is sent. The program knows no limit, so a price that the
-        market's owner raises in the second between is paid; RV(cost) and RV(actions) then say what was.
+        market's owner raises in the second between is paid; RV(job.cost) and RV(actions) then say what was.
     type: str
   purge:
     description:
