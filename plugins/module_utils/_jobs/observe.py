@@ -337,7 +337,8 @@ class Observer:
             return None, False
         fate = await read_fate(self._rpc.get_transaction, self._network.jobs_program, address, signatures)
         if fate is None:
-            if await self._rpc.get_account(address) is not None:
+            account = await self._rpc.get_account(address)
+            if account is not None and account.owner == self._network.jobs_program:
                 raise _appeared(address)  # it was not there yet when the addresses were looked at
             raise _without_history(identity.name, address)
         if fate.last not in CLOSED_BY:
