@@ -125,7 +125,8 @@ def test_info_by_name(stage: Stage, relay: Relay) -> None:
 def test_posting(stage: Stage, observed: Run) -> None:
     waves = observed(stage.poster(), ["post"])
     assert waves.before_confirmation == 4
-    assert [sorted(trip) for trip in waves.trips[2:4]] == [["getSignaturesForAddress", "pin"], [SEND]]  # the last look at the address, beside the pin
+    # The last look at the address goes beside the pin.
+    assert [sorted(trip) for trip in waves.trips[2:4]] == [["getSignaturesForAddress", "pin"], [SEND]]
 
 
 def test_posting_onto_a_host_that_waits(stage: Stage, observed: Run) -> None:
