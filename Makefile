@@ -136,7 +136,7 @@ test-localnet: $(DEV)/.localnet tree ## the local network: recordings of the rea
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) NOSANA_VALIDATOR= pytest -c "$(CURDIR)/pyproject.toml" --rootdir . tests/lifecycle
 
 .PHONY: test-transitions
-test-transitions: $(DEV)/.localnet tree ## every cell of docs/transitions.md on the local network; about ten minutes
+test-transitions: $(DEV)/.localnet tree ## every cell of docs/transitions.md on the local network; about half an hour
 	$(call say,every transition)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) NOSANA_VALIDATOR= NOSANA_TRANSITIONS=all \
 		pytest -c "$(CURDIR)/pyproject.toml" --rootdir . tests/lifecycle/test_transitions.py
