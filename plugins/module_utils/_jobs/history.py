@@ -49,7 +49,7 @@ class _Event:
 async def read_fate(read: ReadTransaction, program: str, address: str, signatures: Sequence[str]) -> Fate | None:
     """The end of the job at `address`, whose successful transactions are `signatures`, newest first; None when the node lacks one of them.
 
-    Only as many transactions are read as the answer needs: one for a job that was removed.
+    Only as many transactions are read as the answer needs: one for a job that was removed, and none of what was at the address before it.
     """
     newest: list[_Event] = []
     for signature in signatures[:_MOST_READ]:
@@ -61,12 +61,15 @@ async def read_fate(read: ReadTransaction, program: str, address: str, signature
             continue
         if newest[0].name not in CLOSED_BY or newest[0].name in REMOVED_BY:
             return Fate(newest[0].name, None)
-        if any(event.name in _OVER_BY or event.name in _POSTED_BY for event in newest):
+        if any(event.name in _POSTED_BY for event in newest):
             break
     if not newest:
         return None
-    listing = await read(signatures[-1])
-    posted = next((event for event in _events(listing, program, address) if event.name in _POSTED_BY), None) if listing else None
+    # The newest posting: a job that was taken away may have had the address before. Beyond what is read only the oldest can be found.
+    posted = next((event for event in newest if event.name in _POSTED_BY), None)
+    if posted is None and len(signatures) > _MOST_READ:
+        listing = await read(signatures[-1])
+        posted = next((event for event in _events(listing, program, address) if event.name in _POSTED_BY), None) if listing else None
     job = _job(posted, newest) if posted else None
     over = next((event for event in newest if event.name in _OVER_BY), None)
     run = over.accounts["run"] if over else None

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -358,6 +359,24 @@ def test_an_address_that_was_used_and_freed_in_between_is_not_taken(chain: Chain
     async def slow(document: Any) -> str:
         while late:
             late.pop()
+            chain.signatures[address(0)] = ["posted", "replaced"]
+            chain.job(address(1), queued=True)
+        return await pin(document)
+
+    monkeypatch.setattr(chain, "pin_json", slow)
+    assert not present(chain).changed
+    assert chain.sent == []
+
+
+def test_an_address_is_looked_at_again_after_a_slow_pinning(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    pin, late = chain.pin_json, [1]
+
+    async def slow(document: Any) -> str:
+        await asyncio.sleep(0)  # the address is looked at meanwhile
+        await asyncio.sleep(0)
+        while late:
+            late.pop()
+            chain.time += 20
             chain.signatures[address(0)] = ["posted", "replaced"]
             chain.job(address(1), queued=True)
         return await pin(document)

@@ -98,6 +98,14 @@ def test_a_job_that_was_removed_is_posted_again_under_the_next_address(chain: Ch
     assert [(done.kind, done.job) for done in outcome.actions] == [("post", address(1))]
 
 
+def test_the_newest_job_at_an_address_decides(chain: Chain) -> None:
+    """A job was taken away, and a slow run's transaction landed there once more."""
+    happened(chain, address(), "list", "delist")
+    happened(chain, address(), "list", "finish", "clean", result=SUCCESS, document=CHANGED)
+    assert not present(chain, document=CHANGED).changed
+    assert [(done.kind, done.job) for done in present(chain).actions] == [("post", address(1))]
+
+
 def test_the_newest_job_of_a_name_decides(chain: Chain) -> None:
     chain.job(address(0), state=2, result=SUCCESS)
     happened(chain, address(1), "list", "delist")
