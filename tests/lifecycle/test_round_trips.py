@@ -36,7 +36,7 @@ def observed(relay: Relay) -> Callable[..., Waves]:
         assert waves.counts == relay.counts
         if done:
             after = [kind for trip in waves.trips[waves.before_confirmation :] for kind in trip]
-            assert sorted(set(after) - {"getBlockHeight", SEND}) == CONFIRMATION
+            assert sorted(set(after) - {"getEpochInfo", SEND}) == CONFIRMATION
         return waves
 
     return run
