@@ -199,9 +199,10 @@ class Sender:
                 raise self._unknown(signature, action)
             await self._clock.sleep(_POLL_SECONDS)
             polls += 1
-            if polls % _POLLS_PER_RESEND == 0 and still is not None:
-                sensible = sensible and await still(signature)
-            if polls % _POLLS_PER_RESEND == 0 and sensible:
+            if polls % _POLLS_PER_RESEND:
+                continue
+            sensible = sensible and (still is None or await still(signature))
+            if sensible:
                 with contextlib.suppress(NosanaError):  # what a node says to a later sending decides nothing
                     await self._rpc.send_transaction(raw, action=action, everywhere=True)
 

@@ -80,8 +80,8 @@ async def ended_by_owner(read: ReadTransaction, program: str, address: str, sign
     """Whether `end` is how the job came to its end; None when the node cannot show it."""
     for signature in signatures[:_MOST_READ]:
         transaction = await read(signature)
-        words = [event.name for event in _events(transaction, program, address)] if transaction else []
-        if "end" in words or "finish" in words:
+        words = {event.name for event in _events(transaction, program, address)} if transaction else set()
+        if words & _OVER_BY:
             return "end" in words
     return None
 

@@ -386,9 +386,9 @@ class Observer:
         questions = [jobs_program.job_filters(project=self._owner, state=state, market=market) for state in states]
         snapshot, answers = await asyncio.gather(
             self._rpc.snapshot([jobs_program.CLOCK_SYSVAR]),
-            asyncio.gather(*(self._rpc.get_program_accounts(self._network.jobs_program, filters=filters) for filters in questions)),
+            asyncio.gather(*(self._search(filters) for filters in questions)),
         )
-        found = {address: self._job(address, account) for answer in answers for address, account in answer}
+        found = {job.address: job for answer in answers for job in answer}
         jobs = await self._with_runs([found[address] for address in sorted(found)], {}, warnings)
         return jobs, self._now(snapshot), tuple(warnings.sentences)
 

@@ -352,36 +352,34 @@ def test_a_job_that_appears_while_it_is_looked_for_is_looked_at_again(chain: Cha
     assert [(done.kind, done.job) for done in present(chain).actions] == [("delist", address(0)), ("post", address(1))]
 
 
-def test_an_address_that_was_used_and_freed_in_between_is_not_taken(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two others were quicker: one posted there, the other replaced that job by the next one."""
+def others_are_quicker(chain: Chain, monkeypatch: pytest.MonkeyPatch, *, turns: int = 0, seconds: float = 0) -> None:
+    """While the definition is pinned one posts at the first address, and another replaces that job by the next one.
+
+    Before that the pinning lets others go on for so many turns, in which the address is looked at, and takes so long.
+    """
     pin, late = chain.pin_json, [1]
 
     async def slow(document: Any) -> str:
+        for _turn in range(turns):
+            await asyncio.sleep(0)
         while late:
             late.pop()
+            chain.time += seconds
             chain.signatures[address(0)] = ["posted", "replaced"]
             chain.job(address(1), queued=True)
         return await pin(document)
 
     monkeypatch.setattr(chain, "pin_json", slow)
+
+
+def test_an_address_that_was_used_and_freed_in_between_is_not_taken(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    others_are_quicker(chain, monkeypatch)
     assert not present(chain).changed
     assert chain.sent == []
 
 
 def test_an_address_is_looked_at_again_after_a_slow_pinning(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    pin, late = chain.pin_json, [1]
-
-    async def slow(document: Any) -> str:
-        await asyncio.sleep(0)  # the address is looked at meanwhile
-        await asyncio.sleep(0)
-        while late:
-            late.pop()
-            chain.time += 20
-            chain.signatures[address(0)] = ["posted", "replaced"]
-            chain.job(address(1), queued=True)
-        return await pin(document)
-
-    monkeypatch.setattr(chain, "pin_json", slow)
+    others_are_quicker(chain, monkeypatch, turns=2, seconds=20)
     assert not present(chain).changed
     assert chain.sent == []
 
