@@ -7,13 +7,42 @@
 
 from __future__ import annotations
 
-import traceback
+import platform
+import re
+import sys
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["MISSING_LIBRARY", "MISSING_TRACEBACK", "httpx", "pydantic", "solders"]
+__all__ = ["httpx", "library_trouble", "pydantic", "solders"]
 
-MISSING_LIBRARY: str | None = None
-MISSING_TRACEBACK: str | None = None
+# What each library must be at least; the same figures as in meta/ee-requirements.txt and in the documentation's requirements.
+OLDEST = {"httpx": (0, 27), "pydantic": (2, 7), "solders": (0, 26)}
+
+_trouble: dict[str, str] = {}
+
+
+def library_trouble() -> str | None:
+    """One sentence when a library is missing or too old: which, in which Python, and the line that installs it."""
+    if not _trouble:
+        return None
+    what = "; ".join(_trouble.values())
+    wanted = " ".join(f"'{name}>={_dotted(OLDEST[name])}'" for name in _trouble)
+    return (
+        f"{what}, in the Python {sys.executable} on {platform.node()}; run: {sys.executable} -m pip install {wanted}, "
+        "or set ansible_python_interpreter to a Python that has what is needed."
+    )
+
+
+def too_old(name: str, version: Any) -> str | None:
+    """What is wrong with a library of that version; a version that cannot be read is taken for new enough."""
+    numbers = re.match(r"(\d+)\.(\d+)", version if isinstance(version, str) else "")
+    if numbers is None or (int(numbers[1]), int(numbers[2])) >= OLDEST[name]:
+        return None
+    return f"The Python library {name} {version} is older than {_dotted(OLDEST[name])}"
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"
+
 
 if TYPE_CHECKING:
     import httpx
@@ -47,17 +76,31 @@ else:
         def __class_getitem__(cls, item: Any) -> Any:
             return cls
 
+    def _usable(name: str, library: Any) -> Any:
+        """The library, or a stand-in when it is too old for our classes to be defined with it."""
+        trouble = too_old(name, getattr(library, "__version__", None))
+        if trouble is None:
+            return library
+        _trouble[name] = trouble
+        return _StandIn()
+
+    def _missing(name: str, error: ImportError) -> Any:
+        _trouble[name] = f"The Python library {name} cannot be imported ({type(error).__name__})"
+        return _StandIn()
+
     try:
         import httpx
-    except ImportError:
-        MISSING_LIBRARY, MISSING_TRACEBACK = "httpx", traceback.format_exc()
-        httpx = _StandIn()
+    except ImportError as error:
+        httpx = _missing("httpx", error)
+    else:
+        httpx = _usable("httpx", httpx)
 
     try:
         import pydantic
-    except ImportError:
-        MISSING_LIBRARY, MISSING_TRACEBACK = "pydantic", traceback.format_exc()
-        pydantic = _StandIn()
+    except ImportError as error:
+        pydantic = _missing("pydantic", error)
+    else:
+        pydantic = _usable("pydantic", pydantic)
 
     try:
         import solders
@@ -67,6 +110,7 @@ else:
         import solders.message
         import solders.pubkey
         import solders.transaction
-    except ImportError:
-        MISSING_LIBRARY, MISSING_TRACEBACK = "solders", traceback.format_exc()
-        solders = _StandIn()
+    except ImportError as error:
+        solders = _missing("solders", error)
+    else:
+        solders = _usable("solders", solders)

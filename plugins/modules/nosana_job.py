@@ -487,12 +487,12 @@ failure:
       sample: {needed_base_units: 309600, available_base_units: 1000}
 """
 
-from ansible_collections.nosana.compute.plugins.module_utils._ansible.module import run_job
+from ansible_collections.nosana.compute.plugins.module_utils._ansible.module import run
 
 
 def main() -> None:
     """Runs the module."""
-    run_job()
+    run("nosana_job")
 
 
 if __name__ == "__main__":

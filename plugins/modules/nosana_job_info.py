@@ -232,12 +232,12 @@ failure:
   sample: {code: unreachable, retryable: true, details: {}}
 """
 
-from ansible_collections.nosana.compute.plugins.module_utils._ansible.module import run_job_info
+from ansible_collections.nosana.compute.plugins.module_utils._ansible.module import run
 
 
 def main() -> None:
     """Runs the module."""
-    run_job_info()
+    run("nosana_job_info")
 
 
 if __name__ == "__main__":

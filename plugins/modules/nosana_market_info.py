@@ -183,12 +183,12 @@ failure:
   sample: {code: unreachable, retryable: true, details: {}}
 """
 
-from ansible_collections.nosana.compute.plugins.module_utils._ansible.module import run_market_info
+from ansible_collections.nosana.compute.plugins.module_utils._ansible.module import run
 
 
 def main() -> None:
     """Runs the module."""
-    run_market_info()
+    run("nosana_market_info")
 
 
 if __name__ == "__main__":

@@ -190,12 +190,12 @@ failure:
   sample: {code: unreachable, retryable: true, details: {}}
 """
 
-from ansible_collections.nosana.compute.plugins.module_utils._ansible.module import run_wallet_info
+from ansible_collections.nosana.compute.plugins.module_utils._ansible.module import run
 
 
 def main() -> None:
     """Runs the module."""
-    run_wallet_info()
+    run("nosana_wallet_info")
 
 
 if __name__ == "__main__":

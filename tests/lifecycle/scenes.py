@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -28,7 +29,7 @@ from nosana_localnet.ledger import SYSTEM_PROGRAM, token_address
 from nosana_localnet.server import Network
 
 OTHER_PRICE = 59
-EXPIRATION = 3
+EXPIRATION = 10 if os.environ.get("NOSANA_VALIDATOR") else 3
 # What an untouched host is late with before it is called dead, and more than it.
 PAST_GRACE_SECONDS = TIMEOUT + 600 + 1
 WORK_SECONDS = 7

@@ -74,9 +74,9 @@ def interruption(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     class Careless(Rpc):
         """Passes a transaction on as it is, when the others were quicker: it fails on the chain, and its fee is paid."""
 
-        async def send_transaction(self, raw: bytes, *, action: str) -> str:
+        async def send_transaction(self, raw: bytes, *, action: str, everywhere: bool = False) -> str | None:
             if now.when != "before it lands" or now.meanwhile is None:
-                return await super().send_transaction(raw, action=action)
+                return await super().send_transaction(raw, action=action, everywhere=everywhere)
             now.at("before it lands")
             options = {"encoding": "base64", "skipPreflight": True, "maxRetries": 0}
             signature: str = await self._ask("sendTransaction", [base64.b64encode(raw).decode(), options], str)

@@ -8,23 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import traceback
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 
-from .._clients.errors import NosanaError
-from .._jobs.sensitive import SHORTEST_VALUE
-from .._libraries import MISSING_LIBRARY, MISSING_TRACEBACK
-from . import tasks
-from .options import JOB_INFO_RULES, JOB_RULES, MARKET_INFO_RULES, job_info_spec, job_spec, market_info_spec, wallet_info_spec
-from .secrets import Masker, option_secrets, register, shown_options
-
-_DEBUG = "NOSANA_DEBUG"
-_SHORTEST_FOREIGN_WORD = 12
+from .run import KINDS, Context, reply
+from .secrets import Masker, foreign, option_secrets, register, shown_options, withheld
 
 
 class MaskedModule(AnsibleModule):  # type: ignore[misc]
@@ -41,11 +33,7 @@ class MaskedModule(AnsibleModule):  # type: ignore[misc]
         if self._masker is None:
             self._masker = Masker()
             params = getattr(self, "params", {})
-            # Ansible hides every no_log value wherever it stands. A key given as a list makes a secret of each of its numbers, and so blanks
-            # all digits; the name of a key file is no secret.
-            path = params.get("wallet")
-            names_a_file = isinstance(path, str) and os.path.isfile(os.path.expanduser(path))
-            self.no_log_values -= {value for value in self.no_log_values if len(value) < SHORTEST_VALUE or (names_a_file and value == path)}
+            self.no_log_values = withheld(self.no_log_values, params)
             self.learn(option_secrets(params))
         return self._masker
 
@@ -54,8 +42,8 @@ class MaskedModule(AnsibleModule):  # type: ignore[misc]
         register(self, self.masker.add(values))
 
     def learn_foreign(self, values: Iterable[str]) -> None:
-        """The same for a definition from IPFS. Somebody else's must not be able to blank ordinary words, such as a status, in our result."""
-        self.learn(value for value in values if len(value) >= _SHORTEST_FOREIGN_WORD or not value.isalpha())
+        """The same for a definition from IPFS."""
+        self.learn(foreign(values))
 
     def log(self, msg: Any, log_args: dict[str, Any] | None = None) -> None:
         """What goes to syslog or the journal. `log_args` are the options, which come here before anything could be registered."""
@@ -91,62 +79,13 @@ class MaskedModule(AnsibleModule):  # type: ignore[misc]
         return shown_options(getattr(self, "params", {}), self.argument_spec, self.masker)
 
 
-def run_job() -> None:
-    """nosana_job's main."""
-    module = MaskedModule(argument_spec=job_spec(), supports_check_mode=True, **JOB_RULES)
-    _run(module, lambda: tasks.job_task(module.params, check_mode=module.check_mode, learn=module.learn_foreign))
-
-
-def run_job_info() -> None:
-    """nosana_job_info's main."""
-    module = MaskedModule(argument_spec=job_info_spec(), supports_check_mode=True, **JOB_INFO_RULES)
-    _run(module, lambda: tasks.job_info_task(module.params, learn=module.learn_foreign))
-
-
-def run_market_info() -> None:
-    """nosana_market_info's main."""
-    module = MaskedModule(argument_spec=market_info_spec(), supports_check_mode=True, **MARKET_INFO_RULES)
-    _run(module, lambda: tasks.market_info_task(module.params))
-
-
-def run_wallet_info() -> None:
-    """nosana_wallet_info's main."""
-    module = MaskedModule(argument_spec=wallet_info_spec(), supports_check_mode=True)
-    _run(module, lambda: tasks.wallet_info_task(module.params))
-
-
-def _run(module: MaskedModule, start: Callable[[], Coroutine[Any, Any, tasks.TaskResult]]) -> None:
-    if MISSING_LIBRARY is not None:
-        module.fail_json(msg=missing_required_lib(MISSING_LIBRARY), exception=MISSING_TRACEBACK)
-    try:
-        result = asyncio.run(start())
-    except NosanaError as error:
-        return _fail(module, error, {})
-    except Exception as error:
-        return _fail_unexpectedly(module, error)
-    for warning in result.warnings:
+def run(name: str) -> None:
+    """A module's main."""
+    kind = KINDS[name]
+    module = MaskedModule(argument_spec=kind.spec(), supports_check_mode=True, **kind.rules)
+    answer = reply(kind, module.params, Context(module.check_mode, module.learn_foreign), diff=module._diff, run=asyncio.run)
+    for warning in answer.warnings:
         module.warn(warning)
-    if result.failure is not None:
-        return _fail(module, result.failure, result.values)
-    if not module._diff:
-        result.values.pop("diff", None)
-    module.exit_json(**result.values)
-
-
-def _fail(module: MaskedModule, error: NosanaError, values: dict[str, Any]) -> None:
-    module.fail_json(msg=str(error), failure={"code": error.code, "retryable": error.retryable, "details": error.details}, **values)
-
-
-def _fail_unexpectedly(module: MaskedModule, error: Exception) -> None:
-    """A fault of ours: its type and the lines of code it came through. Its message may quote anything, so it is only shown when asked for."""
-    frames = traceback.extract_tb(error.__traceback__)
-    places = [f"{os.path.basename(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames]
-    details: dict[str, Any] = {"type": type(error).__name__, "places": places}
-    if os.environ.get(_DEBUG):
-        details["traceback"] = "".join(traceback.format_exception(error)).splitlines()
-    module.fail_json(
-        msg=f"nosana.compute failed in a way that it should not ({type(error).__name__} at {places[-1] if places else 'an unknown place'}); "
-        f"please report it, with failure.details. {_DEBUG}=1 adds the whole traceback, in which known secrets are masked.",
-        exception=None,
-        failure={"code": "internal_error", "retryable": False, "details": details},
-    )
+    if answer.message is not None:
+        module.fail_json(msg=answer.message, exception=answer.error, **answer.values)
+    module.exit_json(**answer.values)

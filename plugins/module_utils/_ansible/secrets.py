@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -21,6 +22,7 @@ from .._jobs.sensitive import MASK, MOST_SECRETS, SHORTEST_VALUE, redact, secret
 _BEGINNING = 12
 _LONG = 2 * _BEGINNING
 _DEEPEST = 100
+_SHORTEST_FOREIGN_WORD = 12
 _URLS = ("rpc_url", "ipfs_api_url", "ipfs_gateway_url", "api_url", "node_domain")
 _TOKENS = ("ipfs_jwt", "api_key")
 _HIDDEN = frozenset({"wallet", "rpc_url", "ipfs_api_url", "ipfs_gateway_url", *_TOKENS})
@@ -111,6 +113,26 @@ def shown_options(params: Mapping[str, Any], known: Iterable[str], masker: Maske
         else:
             shown[name] = masker.value(redact(value))
     return shown
+
+
+def no_log_values(params: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """The values of the options that are no_log."""
+    return {text for name, option in spec.items() if option.get("no_log") for text in _texts(params.get(name)) if text}
+
+
+def withheld(values: Iterable[str], params: Mapping[str, Any]) -> set[str]:
+    """Of what Ansible would hide wherever it stands, because its option is no_log, what should be.
+
+    A key given as a list makes a secret of each of its numbers, and so blanks all digits; the name of a key file is no secret.
+    """
+    path = params.get("wallet")
+    names_a_file = isinstance(path, str) and os.path.isfile(os.path.expanduser(path))
+    return {value for value in values if len(value) >= SHORTEST_VALUE and not (names_a_file and value == path)}
+
+
+def foreign(values: Iterable[str]) -> list[str]:
+    """Secrets of a definition from IPFS. Somebody else's must not be able to blank ordinary words, such as a status, in our result."""
+    return [value for value in values if len(value) >= _SHORTEST_FOREIGN_WORD or not value.isalpha()]
 
 
 def register(module: Any, values: Iterable[str]) -> None:

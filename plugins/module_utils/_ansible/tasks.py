@@ -30,10 +30,13 @@ from .._jobs.info import MarketQuery, market_info, wallet_info
 from .._jobs.lookup import JobLookup, Query
 from .._jobs.markets import Wish, parse_wish
 from .._jobs.service import MOST_TIMEOUT_SECONDS, Declaration, JobService, Outcome, Wait, WaitFor
+from .._libraries import httpx
 
 Params = Mapping[str, Any]
 # Told the secrets of definitions that are read from IPFS, so that they are masked in logs and messages too.
 Learn = Callable[[list[str]], None]
+# Gives connections that outlive a task; without it a task makes and closes its own.
+Client = Callable[[], httpx.AsyncClient] | None
 
 _LONGEST_SLEEP_SECONDS = 3600
 
@@ -59,34 +62,36 @@ class TaskResult:
     failure: NosanaError | None = None
 
 
-async def job_task(params: Params, *, check_mode: bool, clock: Clock | None = None, learn: Learn | None = None) -> TaskResult:
+async def job_task(
+    params: Params, *, check_mode: bool, clock: Clock | None = None, learn: Learn | None = None, client: Client = None
+) -> TaskResult:
     """nosana_job."""
     warnings: list[str] = []
     if params["id"] and (params["state"] != "absent" or params["purge"]):
         raise InvalidInput("id names a job to remove, so it goes with state=absent, and without purge, which goes by name.")
     if params["state"] == "absent" and params["id"]:
         address = _address(params["id"], "id")
-        async with _service(params, warnings, clock, learn) as service:
+        async with _service(params, warnings, clock, learn, client) as service:
             outcome = await service.remove(address, dry_run=check_mode)
     elif params["state"] == "absent":
         name = _name_to_remove(params)
-        async with _service(params, warnings, clock, learn) as service:
+        async with _service(params, warnings, clock, learn, client) as service:
             outcome = await service.absent(name, dry_run=check_mode, purge=params["purge"])
     else:
         declaration = _declaration(params, warnings)
-        async with _service(params, warnings, clock, learn) as service:
+        async with _service(params, warnings, clock, learn, client) as service:
             outcome = await service.present(declaration, wait=_wait(params), dry_run=check_mode)
     return _result(outcome, warnings)
 
 
-async def job_info_task(params: Params, *, clock: Clock | None = None, learn: Learn | None = None) -> TaskResult:
+async def job_info_task(params: Params, *, clock: Clock | None = None, learn: Learn | None = None, client: Client = None) -> TaskResult:
     """nosana_job_info."""
     warnings: list[str] = []
     if params["limit"] < 1:
         raise InvalidInput(f"limit is {params['limit']}, and must be at least 1.")
     address = _address(params["id"], "id") if params["id"] else None
     wallet = _wallet(params, warnings)
-    async with _connect(params, clock) as to:
+    async with _connect(params, clock, client) as to:
         query = Query(
             name=params["name"],
             address=address,
@@ -111,7 +116,7 @@ async def job_info_task(params: Params, *, clock: Clock | None = None, learn: Le
     return TaskResult({"changed": False, "jobs": jobs}, warnings + more)
 
 
-async def market_info_task(params: Params, *, clock: Clock | None = None) -> TaskResult:
+async def market_info_task(params: Params, *, clock: Clock | None = None, client: Client = None) -> TaskResult:
     """nosana_market_info."""
     wished = {key: params[key] for key in ("gpu", "max_price", "min_vram") if params[key] is not None}
     query = MarketQuery(
@@ -121,16 +126,16 @@ async def market_info_task(params: Params, *, clock: Clock | None = None) -> Tas
         kind=params["type"],
         available=params["available"],
     )
-    async with _connect(params, clock) as to:
+    async with _connect(params, clock, client) as to:
         markets, warnings = await market_info(to.network, to.rpc, to.api, query)
     return TaskResult({"changed": False, "markets": markets}, warnings)
 
 
-async def wallet_info_task(params: Params, *, clock: Clock | None = None) -> TaskResult:
+async def wallet_info_task(params: Params, *, clock: Clock | None = None, client: Client = None) -> TaskResult:
     """nosana_wallet_info. The wallet is read for its address only, and not at all when an address is given."""
     warnings: list[str] = []
     address = params["address"] or _wallet(params, warnings, also="or an address").address
-    async with _connect(params, clock) as to:
+    async with _connect(params, clock, client) as to:
         wallet, more = await wallet_info(to.network, to.rpc, to.api, address=address, api_key=params["api_key"] or None)
     return TaskResult({"changed": False, "wallet": wallet}, warnings + more)
 
@@ -151,21 +156,23 @@ class _Connection:
 
 
 @asynccontextmanager
-async def _connect(params: Params, clock: Clock | None) -> AsyncIterator[_Connection]:
+async def _connect(params: Params, clock: Clock | None, client: Client) -> AsyncIterator[_Connection]:
     """The clients for the network that the options name; the connections are closed at the end."""
     network = _network(params)
     clock = clock or SystemClock()
-    async with Http(clock) as http:
+    async with Http(clock, client=client() if client else None) as http:
         rpc = Rpc(http, network.rpc_urls, genesis_hash=network.genesis_hash)
         yield _Connection(network, clock, http, rpc, Api(http, network.api_url))
 
 
 @asynccontextmanager
-async def _service(params: Params, warnings: list[str], clock: Clock | None, learn: Learn | None) -> AsyncIterator[JobService]:
+async def _service(
+    params: Params, warnings: list[str], clock: Clock | None, learn: Learn | None, client: Client
+) -> AsyncIterator[JobService]:
     """The job service with all its clients."""
     priority = _priority_fee(params["priority_fee"])
     wallet = _wallet(params, warnings)
-    async with _connect(params, clock) as to:
+    async with _connect(params, clock, client) as to:
         yield JobService(
             network=to.network,
             wallet=wallet.keypair,

@@ -7,7 +7,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
+import importlib
 import json
+import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -50,6 +55,7 @@ class Http:
 
     timeout_seconds: for one attempt, from connecting to the last byte. budget_seconds: so much of a run may be lost to attempts that fail
     and to the pauses after them; then nothing is tried a second time, so that a run among broken servers comes to its end.
+    client: connections of somebody who closes them (see new_client).
     """
 
     def __init__(
@@ -60,26 +66,22 @@ class Http:
         attempts: int = 5,
         budget_seconds: float = 180,
         transport: httpx.AsyncBaseTransport | None = None,
+        client: httpx.AsyncClient | None = None,
     ) -> None:
         self.clock = clock
         self._timeout_seconds = timeout_seconds
         self._attempts = attempts
         self._budget_seconds = budget_seconds
         self._lost_seconds = 0.0
-        try:
-            self._client = httpx.AsyncClient(follow_redirects=False, transport=transport)
-        except (ValueError, ImportError, httpx.InvalidURL):  # a proxy's URL may hold a password, so nothing of it is said
-            raise InvalidInput(
-                "A proxy of the environment cannot be used; check that HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are http:// URLs, or unset them."
-            ) from None
-        except OSError:
-            raise InvalidInput("The certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read; correct or unset it.") from None
+        self._borrowed = client is not None
+        self._client = client or new_client(transport)
 
     async def __aenter__(self) -> Http:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self._client.aclose()
+        if not self._borrowed:
+            await self._client.aclose()
 
     async def request(
         self,
@@ -150,6 +152,34 @@ class Http:
                     if len(body) > max_bytes:
                         raise UnexpectedAnswer(f"The {label} answered more than {max_bytes} bytes; the answer is not used.")
                 return Response(response.status_code, response.headers, bytes(body), label)
+
+
+def new_client(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
+    """Connections that may be used again, as the environment wants them: proxies, certificates. Bound to one event loop."""
+    try:
+        certificates = _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+        return httpx.AsyncClient(follow_redirects=False, transport=transport, verify=certificates)
+    except (ValueError, ImportError, httpx.InvalidURL):  # a proxy's URL may hold a password, so nothing of it is said
+        raise InvalidInput(
+            "A proxy of the environment cannot be used; check that HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are http:// URLs, or unset them."
+        ) from None
+    except OSError:
+        raise InvalidInput("The certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read; correct or unset it.") from None
+
+
+@functools.cache
+def _certificates(_file: str | None, _directory: str | None) -> ssl.SSLContext:
+    """Whom to trust, as the library reads it from the environment; reading it takes longer than a request."""
+    return httpx.create_ssl_context()
+
+
+def warm_up() -> None:
+    """Does once what a first request does: imports, certificates. Processes that are forked from this one then need not."""
+    for name in ("httpcore", "anyio._backends._asyncio"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    with contextlib.suppress(OSError):
+        _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 
 def _is_url(url: str) -> bool:

@@ -1,0 +1,172 @@
+"""Runs a module's task in the controller's own process where that means the same, and hands over to the module everywhere else."""
+# Copyright (c) 2026, The nosana.compute contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the collection and may change without notice.
+# The strategies load an action plugin in the process that all workers are forked from, so what is imported here is imported once for a play.
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
+from ansible.plugins.action.normal import ActionModule as NormalAction
+
+from ansible_collections.nosana.compute.plugins.module_utils._ansible.run import KINDS, Context, Kind, Reply, reply
+from ansible_collections.nosana.compute.plugins.module_utils._ansible.secrets import (
+    Masker,
+    foreign,
+    no_log_values,
+    option_secrets,
+    shown_options,
+    withheld,
+)
+from ansible_collections.nosana.compute.plugins.module_utils._clients.http import new_client, warm_up
+from ansible_collections.nosana.compute.plugins.module_utils._libraries import library_trouble
+
+if TYPE_CHECKING:
+    from ansible_collections.nosana.compute.plugins.module_utils._libraries import httpx
+
+
+class NosanaAction(NormalAction):  # type: ignore[misc]
+    """The action plugin of a module; the plugin's file names it."""
+
+    kind: str
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The module's result, whichever way it comes."""
+        task_vars = task_vars or {}
+        if not self._means_the_same_here(task_vars):
+            return dict(super().run(tmp, task_vars))
+        environment: dict[str, Any] = {}
+        self._compute_environment_string(environment)
+        with _as_a_module(environment, self._loader.get_basedir()):
+            return self._run_here(KINDS[self.kind])
+
+    def _means_the_same_here(self, task_vars: Mapping[str, Any]) -> bool:
+        """Whether the module would run on this machine, as this user, in this Python, and be waited for."""
+        if self._task.async_val or self._connection.transport != "local" or getattr(self._connection, "become", None) is not None:
+            return False
+        host_vars = task_vars.get("ansible_delegated_vars", {}).get(self._task.delegate_to, {}) if self._task.delegate_to else task_vars
+        interpreter = host_vars.get("ansible_python_interpreter")
+        return interpreter is not None and is_this_python(str(self._templar.template(interpreter)))
+
+    def _run_here(self, kind: Kind) -> dict[str, Any]:
+        spec = kind.spec()
+        checked = ArgumentSpecValidator(spec, **kind.rules).validate(plain(self._task.args))
+        params = checked.validated_parameters
+        hidden = withheld(no_log_values(params, spec), params)
+        masker = Masker()
+        masker.add(option_secrets(params))
+
+        def learn(values: list[str]) -> None:
+            hidden.update(value for value in masker.add(foreign(values)) if not value.isdigit())
+
+        hidden.update(value for value in masker.values if not value.isdigit())
+        answer = _refusal(checked, self._task.action) or reply(
+            kind, params, Context(self._task.check_mode, learn, _shared.client), diff=self._task.diff, run=_shared.run
+        )
+        for warning in [*both_named(self._task.args, spec), *answer.warnings]:
+            self._display.warning(masker.text(warning))
+        values = masker.value(answer.values) | {"invocation": {"module_args": shown_options(params, spec, masker)}}
+        if answer.message is not None:
+            values |= {"failed": True, "msg": masker.text(answer.message)}
+        kept = {key: value for key, value in values.items() if value is None or isinstance(value, bool)}
+        return dict(remove_values(values, hidden)) | kept
+
+
+def _refusal(checked: Any, action: str) -> Reply | None:
+    """What AnsibleModule says of options that are not as the spec wants them; None when they are."""
+    if not checked.error_messages:
+        return None
+    message = checked.errors.msg
+    if isinstance(checked.errors[0], UnsupportedError):
+        message = f"Unsupported parameters for ({action}) module: {message}"
+    return Reply({}, message=message)
+
+
+def both_named(args: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """AnsibleModule's warnings of options that are given under two names."""
+    pairs = [(name, alias) for name, option in spec.items() for alias in option.get("aliases", ()) if name in args and alias in args]
+    return [f"Both option {name} and its alias {alias} are set." for name, alias in pairs]
+
+
+class _Shared:
+    """What the loop items of a task share, because one worker runs them one after the other: an event loop, and open connections.
+
+    Connections follow the environment (proxies, certificates), so another environment gets its own.
+    """
+
+    def __init__(self) -> None:
+        self._runner: asyncio.Runner | None = None
+        self._process = 0
+        self._clients: dict[frozenset[tuple[str, str]], httpx.AsyncClient] = {}
+
+    def run(self, task: Any) -> Any:
+        """Runs a coroutine to its end."""
+        if self._runner is None or self._process != os.getpid():
+            self._runner, self._process, self._clients = asyncio.Runner(), os.getpid(), {}
+        return self._runner.run(task)
+
+    def client(self) -> httpx.AsyncClient:
+        """The connections for the environment as it is now."""
+        environment = frozenset(os.environ.items())
+        if environment not in self._clients:
+            self._clients[environment] = new_client()
+        return self._clients[environment]
+
+
+_shared = _Shared()
+if library_trouble() is None:
+    warm_up()
+
+
+@contextmanager
+def _as_a_module(environment: Mapping[str, Any], directory: str) -> Iterator[None]:
+    """The environment and the folder that the module would be started with, for the time of a task."""
+    before, place = dict(os.environ), os.open(".", os.O_RDONLY)
+    os.environ.update({str(name): str(value) for name, value in environment.items()})
+    try:
+        os.chdir(directory)
+        yield
+    finally:
+        os.fchdir(place)
+        os.close(place)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def is_this_python(interpreter: str) -> bool:
+    """Whether an interpreter is the one that runs this. A link to the same file from elsewhere is another one: a virtual environment."""
+    path = shutil.which(os.path.expanduser(interpreter))
+    return path is not None and _place(path) == _place(sys.executable)
+
+
+def _place(path: str) -> tuple[str, str]:
+    return os.path.realpath(os.path.dirname(path)), os.path.realpath(path)
+
+
+def plain(value: Any) -> Any:
+    """A value as a module gets it: what JSON has, without what Ansible attaches to it on the controller."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [plain(item) for item in value]
+    return "".join(str(value))  # a copy that is nothing but text
