@@ -42,6 +42,7 @@ FUZZ_EXAMPLES ?= 10000
 KILLS ?= 200
 SIMULATION := tests/simulation
 SEEDS ?= 200
+SUITES ?= both_ways secrets
 RUN_IN_DEV = PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONPATH="$(TREE)"
 
 say = @printf '\n== %s\n' "$(1)"
@@ -64,7 +65,7 @@ demo: $(DEMO)/.localnet build ## deploy three jobs on a local network, look at t
 		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py"
 
 .PHONY: test
-test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-secrets test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
+test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-secrets test-both-ways test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
 	$(call say,All tests passed)
 
 # --- parts of the tests ----------------------------------------------------------------------------------------------
@@ -173,7 +174,7 @@ races-and-kills:
 .PHONY: bench
 bench: $(DEV)/.localnet tree ## how quick the collection is and how often it asks, against what was promised
 	$(call say,the collection measured)
-	@cd "$(COLLECTION)" && $(RUN_IN_DEV) "$(DEV)/bin/python" tests/lifecycle/bench.py
+	@cd "$(COLLECTION)" && $(RUN_IN_DEV) "$(DEV)/bin/python" tests/bench/bench.py "$(CACHE)/bench.json" "$(CURDIR)/tools/bench_localnet.py"
 
 .PHONY: bench-localnet
 bench-localnet: $(DEV)/.localnet ## how fast the local network is, against what was promised
@@ -197,13 +198,19 @@ test-secrets: $(DEV)/.localnet tree ## planted secrets are searched for in every
 	@cd tests/secrets && PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" \
 		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
 
-.PHONY: test-secrets-cores
-test-secrets-cores: tree $(CORES:%=$(CACHE)/venv/core-%/.localnet) ## the same on every supported ansible-core
-	@cd tests/secrets && for core in $(CORES); do \
-		printf '\n== secrets with ansible-core %s\n' "$$core"; \
-		PATH="$(CACHE)/venv/core-$$core/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" \
-			"$(CACHE)/venv/core-$$core/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . . || exit 1; \
-	done
+.PHONY: test-both-ways
+test-both-ways: $(DEV)/.localnet tree ## action plugins and modules give the same results, field by field
+	$(call say,action plugins and modules)
+	@cd tests/both_ways && PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" \
+		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
+
+.PHONY: test-cores
+test-cores: tree $(CORES:%=$(CACHE)/venv/core-%/.localnet) ## secrets, and action plugins against modules, on every supported ansible-core
+	@for suite in $(SUITES); do for core in $(CORES); do \
+		printf '\n== %s with ansible-core %s\n' "$$suite" "$$core"; \
+		( cd "tests/$$suite" && PATH="$(CACHE)/venv/core-$$core/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" \
+			"$(CACHE)/venv/core-$$core/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . . ) || exit 1; \
+	done; done
 
 .PHONY: test-sanity
 test-sanity: $(DEV)/.localnet tree ## ansible-test sanity

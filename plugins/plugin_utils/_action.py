@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from ansible import constants as C
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
@@ -27,6 +28,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._ansible.secrets im
     foreign,
     no_log_values,
     option_secrets,
+    register,
     shown_options,
     withheld,
 )
@@ -57,21 +59,21 @@ class NosanaAction(NormalAction):  # type: ignore[misc]
         if self._task.async_val or self._connection.transport != "local" or getattr(self._connection, "become", None) is not None:
             return False
         host_vars = task_vars.get("ansible_delegated_vars", {}).get(self._task.delegate_to, {}) if self._task.delegate_to else task_vars
-        interpreter = host_vars.get("ansible_python_interpreter")
-        return interpreter is not None and is_this_python(str(self._templar.template(interpreter)))
+        interpreter = C.config.get_config_value("INTERPRETER_PYTHON", variables=host_vars)
+        return is_this_python(str(self._templar.template(interpreter)))
 
     def _run_here(self, kind: Kind) -> dict[str, Any]:
         spec = kind.spec()
         checked = ArgumentSpecValidator(spec, **kind.rules).validate(plain(self._task.args))
         params = checked.validated_parameters
-        hidden = withheld(no_log_values(params, spec), params)
+        hidden: set[str] = set()
         masker = Masker()
-        masker.add(option_secrets(params))
+        register(hidden, withheld(no_log_values(params, spec), params))
+        register(hidden, masker.add(option_secrets(params)))
 
         def learn(values: list[str]) -> None:
-            hidden.update(value for value in masker.add(foreign(values)) if not value.isdigit())
+            register(hidden, masker.add(foreign(values)))
 
-        hidden.update(value for value in masker.values if not value.isdigit())
         answer = _refusal(checked, self._task.action) or reply(
             kind, params, Context(self._task.check_mode, learn, _shared.client), diff=self._task.diff, run=_shared.run
         )

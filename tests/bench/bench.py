@@ -1,7 +1,7 @@
 """How quick the collection is: in whole plays, as ratios to `ping` and to the module, measured in one run. Prints tables, writes JSON.
 
-`make bench` runs it: python tests/bench/bench.py OUT.json. A figure with a promise says whether it is kept; only ratios, sizes and counts
-are comparable between machines.
+`make bench` runs it: python tests/bench/bench.py OUT.json tools/bench_localnet.py. A figure with a promise says whether it is kept; only
+ratios, sizes and counts are comparable between machines.
 """
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -15,21 +15,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from asking import asked
 
 from nosana_localnet.rpc import routes
 from nosana_localnet.rpc.protocol import Call, answer
 from nosana_localnet.server import Settings
 from nosana_localnet.thread import ThreadNetwork, running
 
-PROJECT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-REPEATS = 1
-TASKS = 3
-ITEMS = 5
-MANY = 20
+REPEATS = 3
+TASKS = 20
+ITEMS = 40
+MANY = 1000
 
 JOB = {"image": "alpine", "command": "sleep 5000"}
 
@@ -190,15 +191,34 @@ def imports() -> list[Figure]:
     return [Figure("import of the module, over an empty one", module - empty, "s", 0.35)]
 
 
-def main() -> int:
+def local_network(script: str, scratch: Path) -> tuple[dict[str, float], bool]:
+    """The figures of the local network itself, printed by its own script."""
+    out = scratch / "localnet.json"
+    ran = subprocess.run([sys.executable, script, out], check=False)
+    figures: dict[str, float] = json.loads(out.read_text(encoding="utf-8"))
+    return figures, ran.returncode == 0
+
+
+def main(out: str, localnet_script: str) -> int:
     """0 when every promise is kept."""
     routes.answer = CALLS.answer  # type: ignore[assignment]
-    with tempfile.TemporaryDirectory() as scratch, running(Settings(port=0, runner="process", hosts={})) as network:
-        figures = [*imports(), *plays(Bench(network, Path(scratch)))]
-    print(*figures, sep="\n")
-    Path(sys.argv[1]).write_text(json.dumps({figure.words: figure.value for figure in figures}, indent=2) + "\n", encoding="utf-8")
-    return 0 if all(figure.kept for figure in figures) else 1
+    with tempfile.TemporaryDirectory() as directory:
+        scratch = Path(directory)
+        print("Plays, and the start of a module:")
+        with running(Settings(port=0, runner="process", hosts={})) as network:
+            figures = [*imports(), *plays(Bench(network, scratch))]
+        print(*figures, "\nHow often it asks:", sep="\n")
+        tasks, asked_little = asked()
+        print("\nThe local network:")
+        localnet, localnet_kept = local_network(localnet_script, scratch)
+    everything = {
+        "plays": {figure.words: figure.value for figure in figures},
+        "tasks": {words: asdict(figure) for words, figure in tasks.items()},
+        "localnet": localnet,
+    }
+    Path(out).write_text(json.dumps(everything, indent=2) + "\n", encoding="utf-8")
+    return 0 if all([asked_little, localnet_kept, *(figure.kept for figure in figures)]) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

@@ -27,8 +27,9 @@ CLOCK = 1_780_000_000.0
 SIGNATURE = re.compile(r"\b[1-9A-HJ-NP-Za-km-z]{86,88}\b")
 # Items of loops, less the loops.
 LOOPED = 2 + 2 + 5 - 3
-# Of Ansible itself, or where a process that ran in between shows: how long a background task took.
-VARYING = {"ansible_job_id", "results_file", "started", "finished", "_ansible_parsed"}
+# Of Ansible itself: where a task in the background leaves its result.
+VARYING = {"ansible_job_id", "results_file", "_ansible_parsed"}
+BACKGROUND_JOB = re.compile(r"\bj\d+\.\d+\b")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,27 @@ def other_python(directory: Path) -> Path:
     return path
 
 
+def environment(directory: Path, wanted: dict[str, str]) -> dict[str, str]:
+    """What a play is started with: nothing of the machine's own settings of Ansible and of the collection."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "NOSANA_"))},
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "HOME": str(directory),
+        "RESULTS": str(directory / "results"),
+        "ANSIBLE_COLLECTIONS_PATH": TREE,
+        "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
+        "ANSIBLE_CALLBACKS_ENABLED": "results",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_ASYNC_DIR": str(directory / "async"),
+        **wanted,
+    }
+
+
+def results(directory: Path) -> str:
+    """What the callback wrote."""
+    return (directory / "results").read_text(encoding="utf-8")
+
+
 def play(directory: Path, interpreter: Path) -> Way:
     """Runs the play on a network of its own."""
     directory.mkdir()
@@ -59,26 +81,24 @@ def play(directory: Path, interpreter: Path) -> Way:
         network.wallet(other, key=Keypair.from_seed(bytes([1] * 32)), sol=2, nos=3)
         (directory / "open.json").write_bytes(wallet.read_bytes())
         (directory / "open.json").chmod(0o644)
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "NOSANA_"))},
-            **network.environment(wallet),
-            "PATH": f"{BIN}:{os.environ['PATH']}",
-            "HOME": str(directory),
-            "RESULTS": str(directory / "results"),
-            "ANSIBLE_COLLECTIONS_PATH": TREE,
-            "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
-            "ANSIBLE_CALLBACKS_ENABLED": "results",
-            "ANSIBLE_NOCOLOR": "1",
-        }
         command = [BIN / "ansible-playbook", "-vvv", "-e", f"ansible_python_interpreter={interpreter}", directory / "play.yml"]
-        ran = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, timeout=600, check=False)
+        ran = subprocess.run(
+            command,
+            env=environment(directory, network.environment(wallet)),
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
         assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-4000:]
         own = {str(directory): "DIRECTORY", f":{network.network.port}": ":PORT", str(interpreter): "PYTHON"}
-    lines = (directory / "results").read_text(encoding="utf-8")
+    lines = results(directory)
     for text, stand_in in own.items():
         lines = lines.replace(text, stand_in)
-    results = [(task, kind, compared(result)) for task, kind, result in map(json.loads, SIGNATURE.sub("SIGNATURE", lines).splitlines())]
-    return Way(results, len(re.findall(r"Using module file .*/nosana_", ran.stdout)), ran.stdout + ran.stderr)
+    lines = BACKGROUND_JOB.sub("JOB", SIGNATURE.sub("SIGNATURE", lines))
+    found = [(task, kind, compared(result)) for task, kind, result in map(json.loads, lines.splitlines())]
+    return Way(found, len(re.findall(r"Using module file .*/nosana_", ran.stdout)), ran.stdout + ran.stderr)
 
 
 def compared(result: dict[str, Any]) -> dict[str, Any]:
@@ -111,15 +131,42 @@ def test_each_went_its_way(ways: tuple[Way, Way]) -> None:
 
 def test_the_play_did_what_it_says(ways: tuple[Way, Way]) -> None:
     """Equal results would be worth little if everything had failed."""
-    results = {task: result for task, _kind, result in ways[0].results}
-    assert [results[task]["changed"] for task in ("Would post", "Posts", "Unchanged", "Extends", "Replaces")] == [
+    by_task = {task: result for task, _kind, result in ways[0].results}
+    assert [by_task[task]["changed"] for task in ("Would post", "Posts", "Unchanged", "Extends", "Replaces")] == [
         True,
         True,
         False,
         True,
         True,
     ]
-    assert results["Completes"]["status"] == "completed"
-    assert results["Fails on its host"]["failure"]["code"] == "job_failed"
-    assert results["Removes"]["changed"] is True
+    assert by_task["Completes"]["status"] == "completed"
+    assert by_task["Fails on its host"]["failure"]["code"] == "job_failed"
+    assert by_task["Removes"]["changed"] is True
     assert "planted-secret" not in ways[0].output
+
+
+BAD_LIBRARIES = {
+    "missing": ("solders", "raise ModuleNotFoundError('planted')", "cannot be imported"),
+    "broken": ("httpx", "raise ImportError('planted')", "cannot be imported"),
+    "old": ("pydantic", "__version__ = '1.10.2'", "1.10.2 is older than 2.7"),
+}
+
+
+@pytest.mark.parametrize("where", ["action", "module"])
+@pytest.mark.parametrize("trouble", BAD_LIBRARIES)
+def test_an_interpreter_without_what_is_needed(trouble: str, where: str, tmp_path: Path) -> None:
+    """One sentence: the library, the interpreter, and the line that installs it there."""
+    library, code, words = BAD_LIBRARIES[trouble]
+    (tmp_path / "lib" / library).mkdir(parents=True)
+    (tmp_path / "lib" / library / "__init__.py").write_text(code + "\n", encoding="utf-8")
+    interpreter = sys.executable if where == "action" else other_python(tmp_path)
+    command = [BIN / "ansible", "localhost", "-m", "nosana.compute.nosana_wallet_info", "-e", f"ansible_python_interpreter={interpreter}"]
+    given = environment(tmp_path, {"PYTHONPATH": str(tmp_path / "lib"), "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true"})
+    ran = subprocess.run(command, env=given, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 2, ran.stdout + ran.stderr
+    ((_task, _kind, result),) = map(json.loads, results(tmp_path).splitlines())
+    assert f"The Python library {library} " in result["msg"]
+    assert words in result["msg"]
+    assert f"{sys.executable} -m pip install '{library}>=" in result["msg"]
+    assert result["failure"]["code"] == "missing_library"
+    assert "Traceback" not in ran.stdout + ran.stderr

@@ -87,7 +87,9 @@ def world(nosana_network: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(scope="session")
 def main_runs(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Run]]]:
-    """The two long runs go on beside the short ones, each with its own jobs."""
+    """The long runs go on beside the short ones, each with its own jobs. Two start the modules; all else is done by the action plugins."""
+
+    module = other_python(world.outside)
 
     def work(who: str, *options: str, **more: Any) -> Run:
         prepared = run(world, world.outside / who, setup(who))
@@ -97,9 +99,18 @@ def main_runs(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
     with ThreadPoolExecutor() as pool:
         yield {
-            "check": pool.submit(work, "check", "--check", "--diff", "-vvvv", SPY_JOURNAL="1"),
-            "run": pool.submit(work, "run", "--diff", "-vvvv", runner=True),
+            "check": pool.submit(work, "check", "--check", "--diff", "-vvvv", SPY_JOURNAL="1", ANSIBLE_PYTHON_INTERPRETER=module),
+            "run": pool.submit(work, "run", "--diff", "-vvvv", runner=True, ANSIBLE_PYTHON_INTERPRETER=module),
+            "here": pool.submit(work, "here", "--diff", "-vvvv"),
         }
+
+
+def other_python(directory: Path) -> str:
+    """The same Python under another name: to Ansible it is another interpreter, so it starts the modules."""
+    path = directory / "python"
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
 
 
 def playbook(tasks: list[Case], directory: Path) -> Path:
@@ -246,7 +257,7 @@ def test_a_fault_of_ours_tells_its_place_and_nothing_else(world: World, tmp_path
     results = done.results()
     assert_as_expected(tasks, results)
     assert "RuntimeError at sitecustomize.py" in results["crash"]["msg"]
-    assert any(place.startswith("module.py:") for place in results["crash"]["failure"]["details"]["places"])
+    assert any(place.startswith("run.py:") for place in results["crash"]["failure"]["details"]["places"])
     assert ("traceback" in results["crash"]["failure"]["details"]) is bool(debug)
 
 
@@ -302,9 +313,26 @@ def test_a_run_by_ansible_runner(world: World, main_runs: dict[str, Future[Run]]
     assert list((done.directory / "junit").iterdir())
     syslog = (done.directory / "system.log").read_text(encoding="utf-8")
     assert syslog.count("syslog: Invoked with") >= len(tasks) - 5  # Ansible refuses some options before it logs
-    # What is no secret is still there.
+    assert_shows_what_is_no_secret(done)
+
+
+def test_a_run_in_the_controllers_own_process(world: World, main_runs: dict[str, Future[Run]]) -> None:
+    """The same without a module being started, and so without a system's log."""
+    done = main_runs["here"].result()
+    assert done.code == 0, done.output[-3000:]
+    assert "plugins/modules/nosana_" not in done.output
+    done.assert_clean(least_bytes=300_000)
+    assert_as_expected(cases(world.relay, "here"), done.results())
+    assert_shows_what_is_no_secret(done)
+    log = done.directory / "system.log"
+    assert not log.exists() or "Invoked with" not in log.read_text(encoding="utf-8")
+
+
+def assert_shows_what_is_no_secret(done: Run) -> None:
+    """Masking has not blanked what users look for."""
+    results = done.results()
     own = results["own, posted"]
-    assert own["job"]["name"] == "run-own"
+    assert own["job"]["name"].endswith("-own")
     assert len(own["id"]) > 30
     assert own["diff"]["after"]["job_definition"]["ops"][0]["args"]["env"]["MAX_TOKENS"] == "4096"
     lines = [line["text"] for line in results["short form, read"]["jobs"][0]["logs"]]

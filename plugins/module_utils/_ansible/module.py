@@ -25,6 +25,7 @@ class MaskedModule(AnsibleModule):  # type: ignore[misc]
     Its constructor already writes to the system's log and may already fail, hence what these two need is made when it is first asked for.
     """
 
+    no_log_values: set[str]
     _masker: Masker | None = None
 
     @property
@@ -39,7 +40,7 @@ class MaskedModule(AnsibleModule):  # type: ignore[misc]
 
     def learn(self, values: Iterable[str]) -> None:
         """From now on these are masked."""
-        register(self, self.masker.add(values))
+        register(self.no_log_values, self.masker.add(values))
 
     def learn_foreign(self, values: Iterable[str]) -> None:
         """The same for a definition from IPFS."""

@@ -135,16 +135,16 @@ def foreign(values: Iterable[str]) -> list[str]:
     return [value for value in values if len(value) >= _SHORTEST_FOREIGN_WORD or not value.isalpha()]
 
 
-def register(module: Any, values: Iterable[str]) -> None:
-    """Tells Ansible too: ansible-core 2.22 wants secrets registered, older ones look at no_log_values.
+def register(hidden: set[str], values: Iterable[str]) -> None:
+    """Tells Ansible too: ansible-core 2.22 wants secrets registered, older ones remove `hidden` from a result.
 
-    Not of numbers, because Ansible would hide amounts and times that contain them.
+    Not numbers, because Ansible would hide amounts and times that contain them.
     """
     values = [value for value in values if not value.isdigit()]
     try:
         from ansible.module_utils.secrets import register_secret
     except ImportError:
-        module.no_log_values.update(values)
+        hidden.update(values)
     else:
         for secret in values:
             register_secret(secret)

@@ -1,4 +1,4 @@
-"""Loaded by every Python that a test run starts: writes to a file what would go to syslog, and lets the module crash when asked to."""
+"""Loaded by every Python that a test run starts: writes to a file what would go to syslog, and lets a task crash when asked to."""
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -28,3 +28,4 @@ if "SPY_CRASH" in os.environ:
             raise RuntimeError(f"no such thing: {secret}") from error
 
     asyncio.run = _crash
+    asyncio.Runner.run = lambda _self, main, **keywords: _crash(main, **keywords)
