@@ -17,6 +17,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ansible import constants as C
+from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
@@ -52,7 +53,10 @@ class NosanaAction(NormalAction):  # type: ignore[misc]
         environment: dict[str, Any] = {}
         self._compute_environment_string(environment)
         with _as_a_module(environment, self._loader.get_basedir()):
-            return self._run_here(KINDS[self.kind])
+            result = self._run_here(KINDS[self.kind])
+        if not shows_invocation(task_vars):
+            del result["invocation"]
+        return result
 
     def _means_the_same_here(self, task_vars: Mapping[str, Any]) -> bool:
         """Whether the module would run on this machine, as this user, in this Python, and be waited for."""
@@ -94,6 +98,14 @@ def _refusal(checked: Any, action: str) -> Reply | None:
     if isinstance(checked.errors[0], UnsupportedError):
         message = f"Unsupported parameters for ({action}) module: {message}"
     return Reply({}, message=message)
+
+
+def shows_invocation(task_vars: Mapping[str, Any]) -> bool:
+    """Whether results hold the options; before ansible-core 2.21 they always do."""
+    try:
+        return bool(C.config.get_config_value("INJECT_INVOCATION", variables=task_vars))
+    except AnsibleError:
+        return True
 
 
 def both_named(args: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -> list[str]:
