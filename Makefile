@@ -24,6 +24,7 @@ DEV := $(CACHE)/venv/dev
 LINE_A := $(CACHE)/venv/line-a
 GALAXY := $(CACHE)/venv/galaxy
 COMPILER := $(CACHE)/venv/compiler
+ATHERIS := $(CACHE)/venv/atheris
 KIT := $(CACHE)/kit
 
 # The validator listens on every interface, so it gets a network of its own; EXPOSED=yes runs it in this machine's.
@@ -39,6 +40,8 @@ LOCALNET_FILES := $(shell find localnet/src localnet/program/nosana_jobs.so loca
 UNIT := tests/unit
 FUZZ := tests/fuzz
 FUZZ_EXAMPLES ?= 10000
+FUZZ_SECONDS ?= 60
+DECODERS ?= account answer history failure document result definition market_list header body
 KILLS ?= 200
 SIMULATION := tests/simulation
 SEEDS ?= 200
@@ -98,6 +101,12 @@ test-fuzz: $(DEV)/.localnet tree ## documents, accounts and answers that nobody 
 fuzz: $(DEV)/.localnet tree ## ten thousand at random for each test; FUZZ_EXAMPLES sets how many; some minutes
 	$(call say,fuzzing with $(FUZZ_EXAMPLES) documents for each test)
 	@cd "$(COLLECTION)" && NOSANA_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(RUN_IN_DEV) pytest -c "$(CURDIR)/pyproject.toml" --rootdir . --durations=0 $(FUZZ)
+
+.PHONY: fuzz-decoders
+fuzz-decoders: $(ATHERIS)/.installed tree ## atheris, led by coverage, for FUZZ_SECONDS (60) on each of DECODERS; KEEP=yes keeps what reached more
+	$(call say,$(FUZZ_SECONDS) seconds of atheris for each of $(DECODERS))
+	@cd "$(COLLECTION)/tests/fuzz" && for decoder in $(DECODERS); do PYTHONPATH="$(TREE)" "$(ATHERIS)/bin/python" fuzz_decoders.py $$decoder "$(CACHE)/fuzz" \
+		--seconds $(FUZZ_SECONDS) $(if $(KEEP),--keep "$(CURDIR)/tests/fuzz/corpus") || exit 1; done
 
 .PHONY: test-simulation
 test-simulation: $(DEV)/.localnet tree ## some simulated days full of faults, always the same ones
@@ -288,6 +297,10 @@ $(GALAXY)/.installed: tools/requirements/galaxy.txt
 
 $(COMPILER)/.installed: tools/requirements/compiler.txt
 	$(call venv,$(COMPILER),$<)
+	@touch $@
+
+$(ATHERIS)/.installed: tools/requirements/atheris.txt tools/requirements/demo.txt
+	$(call venv,$(ATHERIS),$<)
 	@touch $@
 
 # python3.12 where it is on the PATH and really starts (a pyenv shim may not), else pyenv's own.

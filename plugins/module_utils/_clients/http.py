@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -26,6 +27,8 @@ _RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 _FIRST_DELAY_SECONDS = 0.25
 _LONGEST_DELAY_SECONDS = 15.0
 _MAX_BYTES = 8 * 1024 * 1024
+_SHORTEST_KEY_LABEL = 16
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -161,21 +164,32 @@ def _is_url(url: str) -> bool:
 
 
 def redact_url(url: str) -> str:
-    """What may be shown of a URL: host and port. Keys stand in user, query and path, so none of these is shown."""
+    """What may be shown of a URL: host and port. Keys stand in user, query and path, so none of these is shown; nor is a label that is one."""
     parts = urlsplit(url)
-    return (parts.hostname or "?") + (f":{parts.port}" if parts.port else "")
+    labels = ["********" if is_key_label(label) else label for label in (parts.hostname or "?").split(".")]
+    return ".".join(labels) + (f":{parts.port}" if parts.port else "")
+
+
+def is_key_label(label: str) -> bool:
+    """Whether a label of a host's name looks generated, as some providers give every customer one: letters and digits mixed, long, no word."""
+    return any(_is_mixed(run) for run in label.split("-")) or _UUID.fullmatch(label) is not None
+
+
+def _is_mixed(run: str) -> bool:
+    digits = sum(character.isdigit() for character in run)
+    return len(run) >= _SHORTEST_KEY_LABEL and run.isascii() and run.isalnum() and 3 <= digits <= len(run) - 3
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds that the server asks to wait, from a number or an HTTP date; None when it does not ask."""
     value = headers.get("retry-after", "").strip()
-    if value.isdigit():
+    if value.isascii() and value.isdigit():
         return float(value)
     try:
         date = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
+        return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
         return None
-    return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now)
 
 
 def _to_loopback(url: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:

@@ -13,7 +13,13 @@ import httpx
 import pytest
 
 from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import InvalidInput, NosanaError, UnexpectedAnswer, Unreachable
-from ansible_collections.nosana.compute.plugins.module_utils._clients.http import Http, Response, redact_url, retry_after_seconds
+from ansible_collections.nosana.compute.plugins.module_utils._clients.http import (
+    Http,
+    Response,
+    is_key_label,
+    redact_url,
+    retry_after_seconds,
+)
 
 SECRETS = ("planted-user", "planted-password", "planted-query-key", "planted-path-token-of-some-length", "planted-bearer")
 URL = "https://planted-user:planted-password@rpc.example:8443/planted-path-token-of-some-length/?api-key=planted-query-key"
@@ -96,6 +102,14 @@ def test_retry_after_is_honoured_and_bounded() -> None:
     assert retry_after_seconds({}, 0) is None
 
 
+@pytest.mark.parametrize("value", ["\xb2", "Mon, 01 Jan 0001 00:00:00 +2359", "Fri, 31 Dec 9999 23:59:59 -2359", "-5", "1e9", "9" * 400])
+def test_whatever_a_server_asks_for_its_pause_is_bounded(value: str) -> None:
+    handler, requests = answers(httpx.Response(503, headers={"Retry-After": value.encode("latin-1")}), httpx.Response(200, json={}))
+    _response, clock = ask(handler)
+    assert len(requests) == 2
+    assert clock.slept[0] <= 15
+
+
 @pytest.mark.parametrize("failure", [httpx.ConnectError("x"), httpx.ReadTimeout("x"), httpx.RemoteProtocolError("x"), httpx.Response(503)])
 def test_it_gives_up_with_one_sentence_and_without_secrets(failure: httpx.Response | Exception) -> None:
     handler, requests = answers(failure)
@@ -142,6 +156,25 @@ def test_an_address_that_is_none_is_an_error_of_ours(url: str) -> None:
 def test_redaction_shows_host_and_port_only() -> None:
     assert redact_url(URL) == "rpc.example:8443"
     assert redact_url("http://127.0.0.1:1") == "127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["a1b2c3d4e5f6a7b8", "K3yOfACustomer42xYz", "mainnet-0f1e2d3c4b5a69788796a5b4c3d2e1f0", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"],
+)
+def test_a_label_of_the_host_that_is_a_key_is_not_shown(label: str) -> None:
+    assert is_key_label(label)
+    assert redact_url(f"https://{label}.rpc.example:8443/") == "********.rpc.example:8443"
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["api.mainnet-beta.solana.com", "dashboard.k8s.prd.nos.ci", "nosana.mypinata.cloud", "rpc.ironforge.network", "10.0.0.17"]
+    + ["my-elb-1234567890.eu-west-1.elb.amazonaws.com", "ec2-203-0-113-25.compute-1.amazonaws.com", "solana-mainnet-validator-2024.example"]
+    + ["some-long-word-host.solana-mainnet.quiknode.pro", "internationalization1.example", "123456789012345678.example", "localhost"],
+)
+def test_names_that_people_give_their_hosts_are_shown(host: str) -> None:
+    assert redact_url(f"https://{host}/") == host
 
 
 @pytest.mark.parametrize("proxy", ["nonsense://me:planted-password@proxy.example:1", "socks5://me:planted-password@h"])
