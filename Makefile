@@ -67,7 +67,7 @@ demo: $(DEMO)/.localnet build ## deploy three jobs on a local network, look at t
 		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py"
 
 .PHONY: test
-test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-secrets test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
+test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-secrets test-ground test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
 	$(call say,All tests passed)
 
 # --- parts of the tests ----------------------------------------------------------------------------------------------
@@ -205,6 +205,11 @@ test-secrets: $(DEV)/.localnet tree ## planted secrets are searched for in every
 	$(call say,secrets)
 	@cd tests/secrets && PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" \
 		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
+
+.PHONY: test-ground
+test-ground: $(DEV)/.localnet tree ## modules without a home, on a full disk, beside broken caches, behind proxies, without a network, with a wrong clock
+	$(call say,the ground under a module)
+	@cd "$(COLLECTION)/tests/ground" && $(RUN_IN_DEV) "$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
 
 .PHONY: test-secrets-cores
 test-secrets-cores: tree $(CORES:%=$(CACHE)/venv/core-%/.localnet) ## the same on every supported ansible-core

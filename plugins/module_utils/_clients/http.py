@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .._libraries import httpx
-from .errors import InvalidInput, UnexpectedAnswer, Unreachable
+from .errors import InvalidInput, Refused, UnexpectedAnswer, Unreachable
 
 if TYPE_CHECKING:
     from .clock import Clock
 
 _RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
+_PROXY_WANTS_A_PASSWORD = 407
 _FIRST_DELAY_SECONDS = 0.25
 _LONGEST_DELAY_SECONDS = 15.0
 _MAX_BYTES = 8 * 1024 * 1024
@@ -102,7 +103,8 @@ class Http:
 
         Without `body` the answer ends with its headers, which is all that a stream without end can be asked for.
 
-        Raises Unreachable after the last try, UnexpectedAnswer when the body is larger than `max_bytes`. 4xx are returned.
+        Raises Unreachable after the last try, UnexpectedAnswer when the body is larger than `max_bytes`, Refused where a proxy wants a
+        password. Other 4xx are returned.
         """
         if not _is_url(url):
             raise InvalidInput(f"The address of the {label} is no http:// or https:// URL; check {advice or 'its option'}.")
@@ -117,6 +119,12 @@ class Http:
             except (httpx.HTTPError, TimeoutError) as error:
                 cause = _describe(error)
             else:
+                if response.status == _PROXY_WANTS_A_PASSWORD:
+                    raise Refused(
+                        f"A proxy of the environment lets nobody through to the {label} without a password (HTTP {response.status}); put user "
+                        "and password into HTTP_PROXY and HTTPS_PROXY, or name the server in NO_PROXY.",
+                        status=response.status,
+                    )
                 if response.status not in _RETRIED_STATUSES:
                     return response
                 cause = f"HTTP {response.status}"
@@ -205,6 +213,8 @@ def _to_loopback(url: str, headers: dict[str, str]) -> tuple[str, dict[str, str]
 def _describe(error: Exception) -> str:
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):
         return "no answer in time"
+    if isinstance(error, httpx.ProxyError):
+        return "the proxy of the environment refuses"
     if isinstance(error, httpx.ConnectError):
         return "connection failed"
     return "connection broke off"

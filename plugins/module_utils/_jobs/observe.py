@@ -589,8 +589,7 @@ class Observer:
         return (wallet.lamports if wallet else 0), (jobs_program.token_amount(tokens.data) if tokens and exists else None)
 
     def _now(self, snapshot: Snapshot) -> int:
-        clock = snapshot.accounts.get(jobs_program.CLOCK_SYSVAR)
-        return int(self._clock.now()) if clock is None else time_of(clock)
+        return time_of(snapshot.accounts.get(jobs_program.CLOCK_SYSVAR))
 
     # --- hints --------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,13 @@ from email.utils import formatdate
 import httpx
 import pytest
 
-from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import InvalidInput, NosanaError, UnexpectedAnswer, Unreachable
+from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import (
+    InvalidInput,
+    NosanaError,
+    Refused,
+    UnexpectedAnswer,
+    Unreachable,
+)
 from ansible_collections.nosana.compute.plugins.module_utils._clients.http import (
     Http,
     Response,
@@ -184,6 +190,20 @@ def test_a_proxy_that_cannot_be_used_is_said_without_its_password(proxy: str, mo
         Http(FakeClock())
     shown = "".join(traceback.format_exception(caught.value))
     assert "planted" not in shown
+
+
+def test_a_proxy_that_wants_a_password_is_said_at_once() -> None:
+    handler, requests = answers(httpx.Response(407, text="planted"))
+    with pytest.raises(Refused, match=r"HTTP 407.*NO_PROXY") as caught:
+        ask(handler)
+    assert len(requests) == 1
+    assert "planted" not in str(caught.value)
+
+
+def test_a_proxy_that_refuses_is_not_taken_for_the_server() -> None:
+    handler, _requests = answers(httpx.ProxyError("planted"))
+    with pytest.raises(Unreachable, match=r"\(the proxy of the environment refuses\)"):
+        ask(handler)
 
 
 def test_certificates_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
