@@ -152,10 +152,14 @@ class Http:
         url, headers = _to_loopback(url, headers)
         # The library's own time-out starts anew with every byte, so a server that drips them would never come to its end.
         async with asyncio.timeout(timeout_seconds):
-            async with self._client.stream(method, url, content=content, headers=headers, timeout=timeout_seconds) as response:
+            asked = headers | {"Accept-Encoding": "gzip"}
+            async with self._client.stream(method, url, content=content, headers=asked, timeout=timeout_seconds) as response:
                 body = bytearray()
                 if max_bytes is None:
                     return Response(response.status_code, response.headers, b"", label)
+                # One layer of gzip grows a piece of the answer a thousandfold at most; layers in layers have no bound.
+                if response.headers.get("content-encoding", "identity").strip().lower() not in ("identity", "gzip", ""):
+                    raise UnexpectedAnswer(f"The {label} answered in an encoding that it was not asked for; the answer is not used.")
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > max_bytes:

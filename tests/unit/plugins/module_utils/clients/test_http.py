@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import itertools
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from email.utils import formatdate
 
 import httpx
@@ -134,6 +136,56 @@ def test_more_than_was_asked_for_is_not_read() -> None:
     with pytest.raises(UnexpectedAnswer, match="more than 1000 bytes"):
         ask(handler)
     assert len(requests) == 1
+
+
+class Pieces(httpx.AsyncByteStream):
+    """An answer piece by piece, and how many were taken of it."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = pieces
+        self.taken = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            self.taken += 1
+            yield piece
+            await asyncio.sleep(0)  # lets the time-out come
+
+
+def test_a_small_answer_that_grows_beyond_its_bound_is_not_unpacked_to_the_end() -> None:
+    packed = gzip.compress(bytes(20_000_000))
+    bomb = Pieces(packed[start : start + 100] for start in range(0, len(packed), 100))
+    handler, _requests = answers(httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=bomb))
+    with pytest.raises(UnexpectedAnswer, match="more than 1000 bytes"):
+        ask(handler)
+    assert bomb.taken < 5
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "gzip,deflate", "br", "zstd", "deflate", "x"])
+def test_packed_in_packed_is_not_unpacked_at_all(encoding: str) -> None:
+    pieces = Pieces([gzip.compress(gzip.compress(b"{}"))])
+    handler, requests = answers(httpx.Response(200, headers={"Content-Encoding": encoding}, stream=pieces))
+    with pytest.raises(UnexpectedAnswer, match="encoding that it was not asked for"):
+        ask(handler)
+    assert pieces.taken == 0
+    assert requests[0].headers["accept-encoding"] == "gzip"
+
+
+def test_an_answer_that_is_packed_is_unpacked() -> None:
+    handler, _requests = answers(httpx.Response(200, headers={"Content-Encoding": "GZIP"}, stream=Pieces([gzip.compress(b'{"a": 1}')])))
+    assert ask(handler)[0].json() == {"a": 1}
+
+
+def test_a_server_that_drips_its_answer_without_end_is_not_waited_for() -> None:
+    endless = Pieces(itertools.repeat(b"x"))
+
+    async def run() -> None:
+        transport = httpx.MockTransport(lambda _request: httpx.Response(200, stream=endless))
+        async with Http(FakeClock(), attempts=1, timeout_seconds=0.05, transport=transport) as http:
+            await http.request("GET", "http://slow.example/", label="test server", max_bytes=10**9)
+
+    with pytest.raises(Unreachable, match="no answer in time"):
+        asyncio.run(run())
 
 
 def test_what_is_no_json_is_said_to_be_none() -> None:
