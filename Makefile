@@ -24,6 +24,7 @@ DEV := $(CACHE)/venv/dev
 LINE_A := $(CACHE)/venv/line-a
 GALAXY := $(CACHE)/venv/galaxy
 COMPILER := $(CACHE)/venv/compiler
+ATHERIS := $(CACHE)/venv/atheris
 KIT := $(CACHE)/kit
 
 # The validator listens on every interface, so it gets a network of its own; EXPOSED=yes runs it in this machine's.
@@ -39,6 +40,8 @@ LOCALNET_FILES := $(shell find localnet/src localnet/program/nosana_jobs.so loca
 UNIT := tests/unit
 FUZZ := tests/fuzz
 FUZZ_EXAMPLES ?= 10000
+FUZZ_SECONDS ?= 60
+DECODERS ?= account answer history failure document result definition market_list header body
 KILLS ?= 200
 SIMULATION := tests/simulation
 SEEDS ?= 200
@@ -65,7 +68,7 @@ demo: $(DEMO)/.localnet build ## deploy three jobs on a local network, look at t
 		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py"
 
 .PHONY: test
-test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-secrets test-both-ways test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
+test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-secrets test-both-ways test-ground test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
 	$(call say,All tests passed)
 
 # --- parts of the tests ----------------------------------------------------------------------------------------------
@@ -99,6 +102,12 @@ test-fuzz: $(DEV)/.localnet tree ## documents, accounts and answers that nobody 
 fuzz: $(DEV)/.localnet tree ## ten thousand at random for each test; FUZZ_EXAMPLES sets how many; some minutes
 	$(call say,fuzzing with $(FUZZ_EXAMPLES) documents for each test)
 	@cd "$(COLLECTION)" && NOSANA_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(RUN_IN_DEV) pytest -c "$(CURDIR)/pyproject.toml" --rootdir . --durations=0 $(FUZZ)
+
+.PHONY: fuzz-decoders
+fuzz-decoders: $(ATHERIS)/.installed tree ## atheris, led by coverage, for FUZZ_SECONDS (60) on each of DECODERS; KEEP=yes keeps what reached more
+	$(call say,$(FUZZ_SECONDS) seconds of atheris for each of $(DECODERS))
+	@cd "$(COLLECTION)/tests/fuzz" && for decoder in $(DECODERS); do PYTHONPATH="$(TREE)" "$(ATHERIS)/bin/python" fuzz_decoders.py $$decoder "$(CACHE)/fuzz" \
+		--seconds $(FUZZ_SECONDS) $(if $(KEEP),--keep "$(CURDIR)/tests/fuzz/corpus") || exit 1; done
 
 .PHONY: test-simulation
 test-simulation: $(DEV)/.localnet tree ## some simulated days full of faults, always the same ones
@@ -212,6 +221,11 @@ test-cores: tree $(CORES:%=$(CACHE)/venv/core-%/.localnet) ## secrets, and actio
 			"$(CACHE)/venv/core-$$core/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . . ) || exit 1; \
 	done; done
 
+.PHONY: test-ground
+test-ground: $(DEV)/.localnet tree ## modules without a home, on a full disk, beside broken caches, behind proxies, without a network, with a wrong clock
+	$(call say,the ground under a module)
+	@cd "$(COLLECTION)/tests/ground" && $(RUN_IN_DEV) "$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
+
 .PHONY: test-sanity
 test-sanity: $(DEV)/.localnet tree ## ansible-test sanity
 	$(call say,ansible-test sanity)
@@ -295,6 +309,10 @@ $(GALAXY)/.installed: tools/requirements/galaxy.txt
 
 $(COMPILER)/.installed: tools/requirements/compiler.txt
 	$(call venv,$(COMPILER),$<)
+	@touch $@
+
+$(ATHERIS)/.installed: tools/requirements/atheris.txt tools/requirements/demo.txt
+	$(call venv,$(ATHERIS),$<)
 	@touch $@
 
 # python3.12 where it is on the PATH and really starts (a pyenv shim may not), else pyenv's own.

@@ -68,4 +68,5 @@ requirements:
 notes:
   - An environment variable that is empty counts as not set.
   - The module runs where its connection leads, usually C(localhost); environment variables and the key file are read there.
+  - Proxies are taken from E(HTTP_PROXY), E(HTTPS_PROXY), E(ALL_PROXY) and E(NO_PROXY). With the local network, E(NO_PROXY) has to name V(127.0.0.1).
 """

@@ -286,7 +286,7 @@ job:
     chain_state:
       description:
         - What the chain says. V(queued), V(running), V(stopped) (given up by its host), V(done), V(orphaned) (taken out of the market by an
-          administrator), V(closed) (over, and its account closed) or V(gone).
+          administrator), V(unknown) (a state of a newer program), V(closed) (over, and its account closed) or V(gone).
       type: str
       returned: always
       sample: running

@@ -110,7 +110,7 @@ jobs:
       returned: always
       sample: Every op succeeded.
     chain_state:
-      description: What the chain says. V(queued), V(running), V(stopped), V(done) or V(orphaned).
+      description: What the chain says. V(queued), V(running), V(stopped), V(done), V(orphaned) or V(unknown).
       type: str
       returned: always
       sample: done

@@ -14,6 +14,7 @@ import pytest
 from documents import DEEP, TEXTS, WILD, Answer, as_json, damaged, nested, run, sentence
 from hypothesis import example, given
 from hypothesis import strategies as st
+from questions import ANCHOR, CALLS, FAILURE
 
 from ansible_collections.nosana.compute.plugins.module_utils._clients import program
 from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import NosanaError, UnexpectedAnswer
@@ -81,7 +82,6 @@ ERRORS: list[Any] = [
     "BlockhashNotFound",
     "InsufficientFundsForFee",
 ]
-ANCHOR = "Program log: AnchorError occurred. Error Code: MarketInWrongState. Error Number: 6001. Error Message: No.."
 LOGS = st.lists(
     st.sampled_from([ANCHOR, "Program log: Error: insufficient funds", "Transfer: insufficient lamports 1, need 2", "already in use"])
     | TEXTS
@@ -105,33 +105,6 @@ def test_errors_of_transactions(error: Any, logs: list[str]) -> None:
 # --- answers ---------------------------------------------------------------------------------------------------------
 
 
-KEY = "9C6hybhQ6Aycep9jaUnP6uL9ZYvDjUp1aSkFWPUFJtpj"
-ACCOUNT = {"lamports": 1, "owner": KEY, "data": ["AAAA", "base64"], "executable": False, "rentEpoch": 0, "space": 3}
-TOKENS = ACCOUNT | {"owner": program.TOKEN_PROGRAM, "data": ["A" * 220, "base64"]}
-SLOT = {"context": {"slot": 1}}
-FAILURE = {
-    "code": -32002,
-    "message": "Transaction simulation failed",
-    "data": {"err": {"InstructionError": [0, {"Custom": 1}]}, "logs": [ANCHOR], "unitsConsumed": 1},
-}
-
-# A question, and the result of a right answer.
-CALLS: list[tuple[Callable[[Rpc], Awaitable[Any]], Any]] = [
-    (lambda rpc: rpc.get_account(KEY), {**SLOT, "value": [ACCOUNT]}),
-    (lambda rpc: rpc.get_multiple_accounts([KEY, KEY]), {**SLOT, "value": [ACCOUNT, None]}),
-    (lambda rpc: rpc.get_program_accounts(KEY, filters=[]), [{"pubkey": KEY, "account": ACCOUNT}]),
-    (lambda rpc: rpc.get_balance(KEY), {**SLOT, "value": 5}),
-    (lambda rpc: rpc.get_token_balance(KEY), {**SLOT, "value": [TOKENS]}),
-    (lambda rpc: rpc.get_genesis_hash(), KEY),
-    (lambda rpc: rpc.get_latest_blockhash(), {**SLOT, "value": {"blockhash": KEY, "lastValidBlockHeight": 5}}),
-    (lambda rpc: rpc.get_height(), {"absoluteSlot": 5, "blockHeight": 5}),
-    (lambda rpc: rpc.get_recent_prioritization_fees([KEY]), [{"slot": 1, "prioritizationFee": 5}]),
-    (lambda rpc: rpc.get_signatures_for_address(KEY), [{"signature": KEY, "slot": 1, "err": None}]),
-    (lambda rpc: rpc.get_signature_status(KEY), {**SLOT, "value": [{"slot": 1, "err": None, "confirmationStatus": "confirmed"}]}),
-    (lambda rpc: rpc.get_transaction_logs(KEY), {"meta": {"logMessages": ["x"]}}),
-    (lambda rpc: rpc.simulate_transaction(b"x"), {**SLOT, "value": {"err": None, "logs": ["x"], "unitsConsumed": 5}}),
-    (lambda rpc: rpc.send_transaction(b"x", action="post the job"), KEY),
-]
 ANSWERS = [{"jsonrpc": "2.0", "id": 1, "result": result} for _call, result in CALLS] + [{"jsonrpc": "2.0", "id": 1, "error": FAILURE}]
 
 

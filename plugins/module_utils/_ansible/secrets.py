@@ -15,6 +15,7 @@ from urllib.parse import quote, quote_plus
 
 from .._clients.base58 import b58encode
 from .._clients.errors import NosanaError
+from .._clients.printable import without_controls
 from .._clients.wallet import load_wallet
 from .._jobs.sensitive import MASK, MOST_SECRETS, SHORTEST_VALUE, redact, secrets, tokens, url_secrets
 
@@ -31,7 +32,7 @@ _PARTS = {"env": "env", "command": "cmd", "image": "image"}
 
 
 class Masker:
-    """Replaces known secrets, in every form in which they occur, and whatever is unmistakably a credential."""
+    """Replaces known secrets, in every form in which they occur, and whatever is unmistakably a credential; takes out what a terminal obeys."""
 
     def __init__(self) -> None:
         self.values: set[str] = set()
@@ -41,12 +42,17 @@ class Masker:
         """Learns secrets; those too short to be told from ordinary words are not. Returns the new ones."""
         new = [value for value in values if value and len(value) >= SHORTEST_VALUE and value not in self.values]
         self.values.update(new)
-        forms = {form for value in self.values for form in _forms(value)}
+        forms = {
+            form for value in self.values for form in (*_forms(value), *_forms(without_controls(value))) if len(form) >= SHORTEST_VALUE
+        }
         self._forms = sorted(forms, key=len, reverse=True)
         return new
 
     def text(self, text: str) -> str:
-        """The text without secrets."""
+        """The text without secrets, and without escape sequences, control characters and changes of the writing direction. These go first,
+        because what is left when they are gone may be a secret.
+        """
+        text = without_controls(text)
         spans: list[tuple[int, int]] = []
         for form in self._forms:
             anchor = form[:_BEGINNING] if len(form) >= _LONG else form

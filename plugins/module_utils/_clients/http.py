@@ -12,6 +12,7 @@ import functools
 import importlib
 import json
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,15 +23,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .._libraries import httpx
-from .errors import InvalidInput, UnexpectedAnswer, Unreachable
+from .errors import InvalidInput, Refused, UnexpectedAnswer, Unreachable
 
 if TYPE_CHECKING:
     from .clock import Clock
 
 _RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
+_PROXY_WANTS_A_PASSWORD = 407
 _FIRST_DELAY_SECONDS = 0.25
 _LONGEST_DELAY_SECONDS = 15.0
 _MAX_BYTES = 8 * 1024 * 1024
+_SHORTEST_KEY_LABEL = 16
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,8 @@ class Http:
 
         Without `body` the answer ends with its headers, which is all that a stream without end can be asked for.
 
-        Raises Unreachable after the last try, UnexpectedAnswer when the body is larger than `max_bytes`. 4xx are returned.
+        Raises Unreachable after the last try, UnexpectedAnswer when the body is larger than `max_bytes`, Refused where a proxy wants a
+        password. Other 4xx are returned.
         """
         if not _is_url(url):
             raise InvalidInput(f"The address of the {label} is no http:// or https:// URL; check {advice or 'its option'}.")
@@ -116,6 +121,12 @@ class Http:
             except (httpx.HTTPError, TimeoutError) as error:
                 cause = _describe(error)
             else:
+                if response.status == _PROXY_WANTS_A_PASSWORD:
+                    raise Refused(
+                        f"A proxy of the environment lets nobody through to the {label} without a password (HTTP {response.status}); put user "
+                        "and password into HTTP_PROXY and HTTPS_PROXY, or name the server in NO_PROXY.",
+                        status=response.status,
+                    )
                 if response.status not in _RETRIED_STATUSES:
                     return response
                 cause = f"HTTP {response.status}"
@@ -143,10 +154,14 @@ class Http:
         url, headers = _to_loopback(url, headers)
         # The library's own time-out starts anew with every byte, so a server that drips them would never come to its end.
         async with asyncio.timeout(timeout_seconds):
-            async with self._client.stream(method, url, content=content, headers=headers, timeout=timeout_seconds) as response:
+            asked = headers | {"Accept-Encoding": "gzip"}
+            async with self._client.stream(method, url, content=content, headers=asked, timeout=timeout_seconds) as response:
                 body = bytearray()
                 if max_bytes is None:
                     return Response(response.status_code, response.headers, b"", label)
+                # One layer of gzip grows a piece of the answer a thousandfold at most; layers in layers have no bound.
+                if response.headers.get("content-encoding", "identity").strip().lower() not in ("identity", "gzip", ""):
+                    raise UnexpectedAnswer(f"The {label} answered in an encoding that it was not asked for; the answer is not used.")
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > max_bytes:
@@ -191,21 +206,32 @@ def _is_url(url: str) -> bool:
 
 
 def redact_url(url: str) -> str:
-    """What may be shown of a URL: host and port. Keys stand in user, query and path, so none of these is shown."""
+    """What may be shown of a URL: host and port. Keys stand in user, query and path, so none of these is shown; nor is a label that is one."""
     parts = urlsplit(url)
-    return (parts.hostname or "?") + (f":{parts.port}" if parts.port else "")
+    labels = ["********" if is_key_label(label) else label for label in (parts.hostname or "?").split(".")]
+    return ".".join(labels) + (f":{parts.port}" if parts.port else "")
+
+
+def is_key_label(label: str) -> bool:
+    """Whether a label of a host's name looks generated, as some providers give every customer one: letters and digits mixed, long, no word."""
+    return any(_is_mixed(run) for run in label.split("-")) or _UUID.fullmatch(label) is not None
+
+
+def _is_mixed(run: str) -> bool:
+    digits = sum(character.isdigit() for character in run)
+    return len(run) >= _SHORTEST_KEY_LABEL and run.isascii() and run.isalnum() and 3 <= digits <= len(run) - 3
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds that the server asks to wait, from a number or an HTTP date; None when it does not ask."""
     value = headers.get("retry-after", "").strip()
-    if value.isdigit():
+    if value.isascii() and value.isdigit():
         return float(value)
     try:
         date = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
+        return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
         return None
-    return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now)
 
 
 def _to_loopback(url: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
@@ -221,6 +247,8 @@ def _to_loopback(url: str, headers: dict[str, str]) -> tuple[str, dict[str, str]
 def _describe(error: Exception) -> str:
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):
         return "no answer in time"
+    if isinstance(error, httpx.ProxyError):
+        return "the proxy of the environment refuses"
     if isinstance(error, httpx.ConnectError):
         return "connection failed"
     return "connection broke off"

@@ -37,7 +37,9 @@ class Service:
 def service_host(op_index: int, port: int | float | str, job: str) -> str:
     """The first label of a public service URL."""
     text = f"{op_index}:{_plain(port)}:{job}"
-    return b58encode(hashlib.sha512(text.encode()).digest())[:44]
+    # Half of a character, which a port may be in a definition of others, becomes what JavaScript makes of it.
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return b58encode(hashlib.sha512(whole.encode()).digest())[:44]
 
 
 def service_urls(definition: dict[str, Any], job: str, node_domain: str) -> list[Service]:

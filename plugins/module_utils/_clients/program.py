@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .._libraries import solders
 from .base58 import b58encode
 from .errors import InsufficientFunds, NosanaError, ProgramError, Refused, UnexpectedAnswer
+from .printable import in_one_line
 
 if TYPE_CHECKING:
     from solders.instruction import Instruction
@@ -31,6 +32,7 @@ RENT_SYSVAR = "SysvarRent111111111111111111111111111111111"
 CLOCK_SYSVAR = "SysvarC1ock11111111111111111111111111111111"
 
 JOB_QUEUED, JOB_DONE, JOB_STOPPED = 0, 2, 3
+JOB_STATES = frozenset({JOB_QUEUED, JOB_DONE, JOB_STOPPED})  # another number is a newer program's, of which nothing is known
 QUEUE_OF_JOBS, QUEUE_OF_NODES, QUEUE_EMPTY = 0, 1, 255
 JOB_TYPE_UNKNOWN = 255
 
@@ -153,7 +155,7 @@ class Market:
 
 
 def decode_job(data: bytes) -> Job:
-    """From account data; longer data is fine, because the account is allocated with padding."""
+    """From account data; longer data is fine: the account is allocated with padding, and a newer program may keep more in it."""
     _expect(data, _JOB, 233, "job")
     result = data[40:72]
     node = data[104:136]
@@ -246,7 +248,12 @@ def _memcmp(offset: int, value: str) -> dict[str, Any]:
 
 
 def _expect(data: bytes, start: bytes, size: int, what: str) -> None:
-    if data[:8] != start or len(data) < size:
+    if data[:8] == start and len(data) < size:
+        raise UnexpectedAnswer(
+            f"A Nosana {what} account has {len(data)} bytes and this version of the collection needs {size}: the network may run a program "
+            "that is newer; look for an update of nosana.compute."
+        )
+    if data[:8] != start:
         raise UnexpectedAnswer(f"An account that should be a Nosana {what} is something else ({len(data)} bytes).")
 
 
@@ -418,9 +425,9 @@ def _compute_budget(data: bytes) -> Instruction:
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 _ANCHOR_ERROR = re.compile(r"AnchorError.*? Error Code: (\w{1,100})\. Error Number: ([0-9]{1,10})\. Error Message: (.*?)\.*$")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _SHOWN_CHARACTERS = 300
 
+_AMBIGUOUS_NUMBERS = range(6000, 6012)
 # Numbers that mean one thing only. 6000 to 6011 stand in two lists of the program, so there the log line alone decides.
 _NUMBERS = {
     2040: "ConstraintDuplicateMutableAccount",
@@ -481,9 +488,18 @@ def _named(number: int | None, cause: Any, logs: Sequence[str]) -> tuple[str, st
     # 0 is the system program's word for it, and nobody else's here; a node may not have the logs.
     if number == 0 and (not logs or any("already in use" in line for line in logs)):
         return "AccountAlreadyInUse", "an account of that address exists"
+    if number in _NUMBERS:
+        return _NUMBERS[number], ""
     if number is not None:
-        return _NUMBERS.get(number, f"Custom{number}"), ""
+        return f"Custom{number}", _unnamed(number)
     return said(cause), ""
+
+
+def _unnamed(number: int) -> str:
+    """What to do about an error of which there is only a number."""
+    if number in _AMBIGUOUS_NUMBERS:
+        return f"error {number}, which has two meanings; the RPC node shows no log that tells which, so look at the transaction there or use another"
+    return f"error {number}, which this version of the collection does not know; the program may be newer, so look for an update of nosana.compute"
 
 
 def said(value: Any) -> str:
@@ -492,4 +508,4 @@ def said(value: Any) -> str:
         text = value if isinstance(value, str) else repr(value)
     except (RecursionError, ValueError):
         text = "something that cannot be shown"
-    return _CONTROL.sub(" ", text[:_SHOWN_CHARACTERS])
+    return in_one_line(text[:_SHOWN_CHARACTERS])

@@ -29,7 +29,8 @@ Value = TypeVar("Value")
 LABEL = "Solana RPC node"
 ADVICE = "rpc_url or NOSANA_RPC_URL"
 _KEYS_PER_REQUEST = 100
-_MAX_BYTES = 64 * 1024 * 1024
+_MAX_BYTES = 8 * 1024 * 1024  # a hundred markets are less than two
+_MAX_SEARCH_BYTES = 64 * 1024 * 1024
 _PREFLIGHT_FAILURE = -32002
 _BEHIND = -32016
 # Method not found; excluded from the node's indexes. Providers also say it in words.
@@ -367,7 +368,7 @@ class Rpc:
             advice=ADVICE,
             content=body,
             headers={"Content-Type": "application/json"},
-            max_bytes=_MAX_BYTES,
+            max_bytes=_MAX_SEARCH_BYTES if method == "getProgramAccounts" else _MAX_BYTES,
             attempts=self._servers.attempts,
         )
         if response.status in (401, 403):

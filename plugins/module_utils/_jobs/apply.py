@@ -376,6 +376,11 @@ class _Builder:
                 f"The host that runs the job {address} is not known, because the RPC node refuses getProgramAccounts, so the job cannot be "
                 "ended; set rpc_url to a node that allows it."
             )
+        elif job.phase == "unknown":
+            raise Refused(
+                f"The job {address} is in the state {account.state}, which this version of the collection does not know, so it cannot be removed "
+                "or replaced and nothing was done; look for an update of nosana.compute."
+            )
         else:
             raise NotFound(f"The job {address} is neither queued nor running, so there is nothing to remove.")
 

@@ -53,14 +53,13 @@ async def read_markets(rpc: Rpc, network: Network, addresses: Iterable[str]) -> 
 
 async def read_time(rpc: Rpc) -> int:
     """The chain's own time in unix seconds, which is what its programs go by."""
-    clock = await rpc.get_account(jobs_program.CLOCK_SYSVAR)
+    return time_of(await rpc.get_account(jobs_program.CLOCK_SYSVAR))
+
+
+def time_of(clock: Account | None) -> int:
+    """Unix seconds, from the clock account. Without it there is no time: this machine's may be off by hours, and call a host dead that lives."""
     if clock is None:
         raise UnexpectedAnswer("The Solana RPC node does not know the chain's clock; check rpc_url or NOSANA_RPC_URL.")
-    return time_of(clock)
-
-
-def time_of(clock: Account) -> int:
-    """Unix seconds, from the clock account."""
     if clock.owner != _SYSVAR or len(clock.data) < 40:
         raise UnexpectedAnswer("What the Solana RPC node calls the chain's clock is something else; check rpc_url or NOSANA_RPC_URL.")
     (seconds,) = struct.unpack_from("<q", clock.data, 32)

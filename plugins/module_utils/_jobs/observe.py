@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .cache import Cache
     from .reader import Documents
 
-Phase = Literal["queued", "running", "stopped", "done", "orphaned"]
+Phase = Literal["queued", "running", "stopped", "done", "orphaned", "unknown"]
 Past = Literal["strict", "lenient", "accounts"]
 
 # One getMultipleAccounts takes 100 keys; 16 generations are 32 of them, and more than a name has jobs in most lives.
@@ -65,13 +65,17 @@ class ObservedJob:
 
     @property
     def phase(self) -> Phase:
-        """The job's state, with the run account taken into account (the chain keeps state 0 while a job runs)."""
+        """The job's state, with the run account taken into account (the chain keeps state 0 while a job runs). A state that only a newer
+        program knows is none of the others: such a job counts as active, so that nobody pays for another one.
+        """
         if self.account.state == jobs_program.JOB_DONE:
             return "done"
         if self.run is not None or self.run_hidden:
             return "running"
         if self.account.state == jobs_program.JOB_STOPPED:
             return "stopped"
+        if self.account.state != jobs_program.JOB_QUEUED:
+            return "unknown"
         return "queued" if self.queued else "orphaned"
 
     @property
@@ -182,11 +186,12 @@ class Observer:
         """
         warnings = _Warnings(list(seen.warnings))
         known = {job.address for job in seen.jobs}
-        others, finished, (generation, hint_holds) = await asyncio.gather(
+        others, (finished, unknown), (generation, hint_holds) = await asyncio.gather(
             self._posted_by_others(seen.identity.name, cid, known, warnings, strict=past != "accounts"),
-            self._finished_by_others(cid, known) if cid and past != "accounts" else _none(),
+            self._same_by_others(cid, known) if cid and past != "accounts" else _nothing(),
             self._next_generation(seen, strict=past == "strict"),
         )
+        others += unknown
         if not hint_holds or (generation and generation - 1 not in seen.window):
             seen = await self._also(seen, range(max(0, generation - WINDOW), max(WINDOW, generation)))
         known = {job.address for job in seen.jobs}
@@ -422,15 +427,18 @@ class Observer:
         same = [job for job in jobs if job.definition_cid == cid or _name(facts.get(job.definition_cid)) == name]
         return await self._with_runs(same, {}, warnings)
 
-    async def _finished_by_others(self, cid: str, known: set[str]) -> ObservedJob | None:
-        """The newest finished job of the wallet with just the declared definition: adopted while it ran, it is not paid for again."""
-        filters = jobs_program.job_filters(project=self._owner, state=jobs_program.JOB_DONE, ipfs_job=cid_to_bytes(cid))
+    async def _same_by_others(self, cid: str, known: set[str]) -> tuple[ObservedJob | None, list[ObservedJob]]:
+        """The wallet's jobs with just the declared definition that are in no active state: the newest finished one, which was adopted while it
+        ran and is not paid for again, and those in a state that only a newer program knows.
+        """
         try:
-            found = await self._search(filters)
+            found = await self._search(jobs_program.job_filters(project=self._owner, ipfs_job=cid_to_bytes(cid)))
         except SearchRefused:
-            return None
+            return None, []
         jobs = [job for job in found if job.address not in known and job.account.project == self._owner and job.definition_cid == cid]
-        return max(jobs, key=lambda job: job.account.time_end, default=None)
+        done = [job for job in jobs if job.account.state == jobs_program.JOB_DONE]
+        newest = max(done, key=lambda job: job.account.time_end, default=None)
+        return newest, [job for job in jobs if job.account.state not in jobs_program.JOB_STATES]
 
     async def _search(self, filters: Sequence[dict[str, Any]]) -> list[ObservedJob]:
         found = await self._rpc.get_program_accounts(self._network.jobs_program, filters=filters)
@@ -581,8 +589,7 @@ class Observer:
         return (wallet.lamports if wallet else 0), (jobs_program.token_amount(tokens.data) if tokens and exists else None)
 
     def _now(self, snapshot: Snapshot) -> int:
-        clock = snapshot.accounts.get(jobs_program.CLOCK_SYSVAR)
-        return int(self._clock.now()) if clock is None else time_of(clock)
+        return time_of(snapshot.accounts.get(jobs_program.CLOCK_SYSVAR))
 
     # --- hints --------------------------------------------------------------------------------------------------------
 
@@ -627,8 +634,8 @@ def _appeared(address: str) -> Moved:
     return Moved(f"The job {address} appeared while it was looked for; run the task again.")
 
 
-async def _none() -> None:
-    return None
+async def _nothing() -> tuple[None, list[ObservedJob]]:
+    return None, []
 
 
 def _running(job: ObservedJob, runs: Mapping[str, tuple[str, jobs_program.Run]]) -> ObservedJob:

@@ -126,7 +126,7 @@ def plan_present(desired: Desired, current: Current | None, *, market_timeout_se
     if job.phase == "stopped" or _asks_anew(desired.rerun, current.verdict, active=True):
         # A host that gave the job up will not take it again, and its deposit lies idle: it is posted anew with the same money.
         return replacing
-    warnings = (current.verdict.sentence,) if current.verdict.status == "failed" else ()
+    warnings = (current.verdict.sentence,) if current.verdict.status == "failed" or job.phase == "unknown" else ()
     return _present_when_equal(desired, current, before, warnings)
 
 
@@ -196,7 +196,8 @@ def _present_when_equal(desired: Desired, current: Current, before: dict[str, An
         return Plan((), before, before, (*warnings, shorter))
     if account.state != QUEUED or current.verdict.status == "failed":
         # The program extends no job that its host gave up (facts §2.3), and nobody wants to pay a dead host for longer.
-        longer = f"The job {desired.name} cannot be extended to {desired.timeout_seconds} s, because its host gave it up or is dead."
+        why = "its state is not known" if current.job.phase == "unknown" else "its host gave it up or is dead"
+        longer = f"The job {desired.name} cannot be extended to {desired.timeout_seconds} s, because {why}."
         return Plan((), before, before, (*warnings, longer))
     extend = Extend(current.job, desired.timeout_seconds)
     return Plan((extend,), before, before | {"timeout": desired.timeout_seconds}, warnings)

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote, unquote_plus, urlsplit
 
 from .._clients.base58 import b58decode
+from .._clients.http import is_key_label
 
 Path: TypeAlias = "tuple[str | int, ...]"
 
@@ -121,7 +122,9 @@ def tokens(text: str) -> list[str]:
 
 
 def url_secrets(url: str | None) -> list[str]:
-    """The parts of a URL that may be keys: user and password, query values that are no plain words, long path segments."""
+    """The parts of a URL that may be keys: user and password, query values that are no plain words, long path segments, labels of the host
+    that look generated.
+    """
     if not url:
         return []
     try:
@@ -130,6 +133,9 @@ def url_secrets(url: str | None) -> list[str]:
         return [url]  # no URL at all; whoever uses it will say so
     found = [parts.password or "", parts.username or ""] + [value for _name, value in _secret_query(parts.query, cautious=True)]
     found += [segment for segment in parts.path.split("/") if _PATH_KEY.match(segment)]
+    # As it was written, and as it is asked for and shown.
+    host = parts.netloc.rpartition("@")[2].partition(":")[0]
+    found += [form for label in host.split(".") if is_key_label(label) for form in (label, label.lower())]
     return [item for item in dict.fromkeys(found + [unquote(value) for value in found]) if item]
 
 

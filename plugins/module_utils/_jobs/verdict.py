@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from .._clients.printable import without_controls
 from .._libraries import pydantic
 
 Status = Literal["pending", "running", "completed", "failed", "cancelled"]
@@ -39,6 +39,7 @@ REASONS = frozenset(
         "result_unavailable",
         "stopped",
         "stopped_on_host",
+        "unknown_state",
         "validation",
     }
 )
@@ -56,13 +57,8 @@ MAX_LINE_CHARACTERS = 4_000
 MAX_OPS = 100
 _MAX_OP_CHARACTERS = 100
 
-_DONE, _STOPPED = 2, 3
+_OPEN, _DONE, _STOPPED = 0, 2, 3
 _LARGEST = 2**63 - 1
-# Escape sequences whole, then what else a terminal obeys: C0, C1, line and paragraph separators, changes of the writing direction; and
-# halves of characters, which cannot be printed at all.
-_CONTROL = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 
 
 @dataclass(frozen=True)
@@ -199,6 +195,13 @@ def judge(
             return Verdict("running", None, "A host runs the job.")
         if job_state == _STOPPED:
             return Verdict("failed", "host_quit", "The host gave the job up; its deposit can be recovered.")
+        if job_state != _OPEN:
+            return Verdict(
+                "pending",
+                "unknown_state",
+                f"The job is in the state {job_state}, which this version of the collection does not know, so it is left alone; the network may "
+                "run a program that is newer: look for an update of nosana.compute.",
+            )
         if orphaned:
             return Verdict(
                 "failed",
@@ -242,7 +245,7 @@ def log_tail(result: Any, lines: int = 20, characters: int = 2000) -> list[LogLi
 
 def clean(text: str, *, limit: int = MAX_LINE_CHARACTERS) -> str:
     """Text from a host as it may be printed: no escape sequences, no control characters, bounded."""
-    return _CONTROL.sub("", text[: limit * 2])[:limit]
+    return without_controls(text[: limit * 2])[:limit]
 
 
 # --- time ------------------------------------------------------------------------------------------------------------

@@ -5,15 +5,29 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import itertools
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from email.utils import formatdate
 
 import httpx
 import pytest
 
-from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import InvalidInput, NosanaError, UnexpectedAnswer, Unreachable
-from ansible_collections.nosana.compute.plugins.module_utils._clients.http import Http, Response, redact_url, retry_after_seconds
+from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import (
+    InvalidInput,
+    NosanaError,
+    Refused,
+    UnexpectedAnswer,
+    Unreachable,
+)
+from ansible_collections.nosana.compute.plugins.module_utils._clients.http import (
+    Http,
+    Response,
+    is_key_label,
+    redact_url,
+    retry_after_seconds,
+)
 
 SECRETS = ("planted-user", "planted-password", "planted-query-key", "planted-path-token-of-some-length", "planted-bearer")
 URL = "https://planted-user:planted-password@rpc.example:8443/planted-path-token-of-some-length/?api-key=planted-query-key"
@@ -96,6 +110,14 @@ def test_retry_after_is_honoured_and_bounded() -> None:
     assert retry_after_seconds({}, 0) is None
 
 
+@pytest.mark.parametrize("value", ["\xb2", "Mon, 01 Jan 0001 00:00:00 +2359", "Fri, 31 Dec 9999 23:59:59 -2359", "-5", "1e9", "9" * 400])
+def test_whatever_a_server_asks_for_its_pause_is_bounded(value: str) -> None:
+    handler, requests = answers(httpx.Response(503, headers={"Retry-After": value.encode("latin-1")}), httpx.Response(200, json={}))
+    _response, clock = ask(handler)
+    assert len(requests) == 2
+    assert clock.slept[0] <= 15
+
+
 @pytest.mark.parametrize("failure", [httpx.ConnectError("x"), httpx.ReadTimeout("x"), httpx.RemoteProtocolError("x"), httpx.Response(503)])
 def test_it_gives_up_with_one_sentence_and_without_secrets(failure: httpx.Response | Exception) -> None:
     handler, requests = answers(failure)
@@ -114,6 +136,56 @@ def test_more_than_was_asked_for_is_not_read() -> None:
     with pytest.raises(UnexpectedAnswer, match="more than 1000 bytes"):
         ask(handler)
     assert len(requests) == 1
+
+
+class Pieces(httpx.AsyncByteStream):
+    """An answer piece by piece, and how many were taken of it."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = pieces
+        self.taken = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            self.taken += 1
+            yield piece
+            await asyncio.sleep(0)  # lets the time-out come
+
+
+def test_a_small_answer_that_grows_beyond_its_bound_is_not_unpacked_to_the_end() -> None:
+    packed = gzip.compress(bytes(20_000_000))
+    bomb = Pieces(packed[start : start + 100] for start in range(0, len(packed), 100))
+    handler, _requests = answers(httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=bomb))
+    with pytest.raises(UnexpectedAnswer, match="more than 1000 bytes"):
+        ask(handler)
+    assert bomb.taken < 5
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "gzip,deflate", "br", "zstd", "deflate", "x"])
+def test_packed_in_packed_is_not_unpacked_at_all(encoding: str) -> None:
+    pieces = Pieces([gzip.compress(gzip.compress(b"{}"))])
+    handler, requests = answers(httpx.Response(200, headers={"Content-Encoding": encoding}, stream=pieces))
+    with pytest.raises(UnexpectedAnswer, match="encoding that it was not asked for"):
+        ask(handler)
+    assert pieces.taken == 0
+    assert requests[0].headers["accept-encoding"] == "gzip"
+
+
+def test_an_answer_that_is_packed_is_unpacked() -> None:
+    handler, _requests = answers(httpx.Response(200, headers={"Content-Encoding": "GZIP"}, stream=Pieces([gzip.compress(b'{"a": 1}')])))
+    assert ask(handler)[0].json() == {"a": 1}
+
+
+def test_a_server_that_drips_its_answer_without_end_is_not_waited_for() -> None:
+    endless = Pieces(itertools.repeat(b"x"))
+
+    async def run() -> None:
+        transport = httpx.MockTransport(lambda _request: httpx.Response(200, stream=endless))
+        async with Http(FakeClock(), attempts=1, timeout_seconds=0.05, transport=transport) as http:
+            await http.request("GET", "http://slow.example/", label="test server", max_bytes=10**9)
+
+    with pytest.raises(Unreachable, match="no answer in time"):
+        asyncio.run(run())
 
 
 def test_what_is_no_json_is_said_to_be_none() -> None:
@@ -144,6 +216,25 @@ def test_redaction_shows_host_and_port_only() -> None:
     assert redact_url("http://127.0.0.1:1") == "127.0.0.1:1"
 
 
+@pytest.mark.parametrize(
+    "label",
+    ["a1b2c3d4e5f6a7b8", "K3yOfACustomer42xYz", "mainnet-0f1e2d3c4b5a69788796a5b4c3d2e1f0", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"],
+)
+def test_a_label_of_the_host_that_is_a_key_is_not_shown(label: str) -> None:
+    assert is_key_label(label)
+    assert redact_url(f"https://{label}.rpc.example:8443/") == "********.rpc.example:8443"
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["api.mainnet-beta.solana.com", "dashboard.k8s.prd.nos.ci", "nosana.mypinata.cloud", "rpc.ironforge.network", "10.0.0.17"]
+    + ["my-elb-1234567890.eu-west-1.elb.amazonaws.com", "ec2-203-0-113-25.compute-1.amazonaws.com", "solana-mainnet-validator-2024.example"]
+    + ["some-long-word-host.solana-mainnet.quiknode.pro", "internationalization1.example", "123456789012345678.example", "localhost"],
+)
+def test_names_that_people_give_their_hosts_are_shown(host: str) -> None:
+    assert redact_url(f"https://{host}/") == host
+
+
 @pytest.mark.parametrize("proxy", ["nonsense://me:planted-password@proxy.example:1", "socks5://me:planted-password@h"])
 def test_a_proxy_that_cannot_be_used_is_said_without_its_password(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)
@@ -151,6 +242,20 @@ def test_a_proxy_that_cannot_be_used_is_said_without_its_password(proxy: str, mo
         Http(FakeClock())
     shown = "".join(traceback.format_exception(caught.value))
     assert "planted" not in shown
+
+
+def test_a_proxy_that_wants_a_password_is_said_at_once() -> None:
+    handler, requests = answers(httpx.Response(407, text="planted"))
+    with pytest.raises(Refused, match=r"HTTP 407.*NO_PROXY") as caught:
+        ask(handler)
+    assert len(requests) == 1
+    assert "planted" not in str(caught.value)
+
+
+def test_a_proxy_that_refuses_is_not_taken_for_the_server() -> None:
+    handler, _requests = answers(httpx.ProxyError("planted"))
+    with pytest.raises(Unreachable, match=r"\(the proxy of the environment refuses\)"):
+        ask(handler)
 
 
 def test_certificates_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,13 @@ def test_odd_definitions_have_no_services(definition: Any) -> None:
     assert service_urls(definition, JOB, "node.example") == []
 
 
+def test_half_of_a_character_as_a_port_is_hashed_as_javascript_writes_it() -> None:
+    definition = {"ops": [{"id": "a", "args": {"expose": ["\ud800"]}}]}
+    (service,) = service_urls(definition, "job", "node.example")
+    # the base58 of crypto.createHash("sha512").update("0:\ud800:job") of Node
+    assert service.url == "https://3w2sMwSr7wT5Y5RZy8VnP7yJhBb4vo8g9ExmPDnR4UwZ.node.example"
+
+
 @pytest.mark.parametrize(
     ("domain", "url"),
     [

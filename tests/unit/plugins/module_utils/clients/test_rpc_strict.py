@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.nosana.compute.plugins.module_utils._clients.clock import SystemClock
 from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import ProgramError, Refused, UnexpectedAnswer
-from ansible_collections.nosana.compute.plugins.module_utils._clients.http import Http
+from ansible_collections.nosana.compute.plugins.module_utils._clients.http import Http, Response
 from ansible_collections.nosana.compute.plugins.module_utils._clients.program import TOKEN_PROGRAM
 from ansible_collections.nosana.compute.plugins.module_utils._clients.rpc import Account, Rpc
 
@@ -131,3 +131,22 @@ def test_accounts_of_a_program() -> None:
     found, asked = ask(lambda rpc: rpc.get_program_accounts(KEY, filters=[{"dataSize": 1}]), answer)
     assert found == [(KEY, Account(5, KEY, b"A"))]
     assert asked[0]["params"][1]["filters"] == [{"dataSize": 1}]
+
+
+def test_only_a_search_may_be_answered_at_length() -> None:
+    bounds: list[int] = []
+
+    class Measured:
+        clock = None
+
+        async def request(self, *_arguments: Any, max_bytes: int, **_options: Any) -> Response:
+            bounds.append(max_bytes)
+            return Response(200, {}, b'{"result": []}', "node")
+
+    async def run() -> None:
+        node = Rpc(Measured(), "http://node.example/")  # type: ignore[arg-type]
+        await node.get_program_accounts(KEY, filters=[])
+        await node.get_signatures_for_address(KEY)
+
+    asyncio.run(run())
+    assert bounds == [64 * 1024 * 1024, 8 * 1024 * 1024]

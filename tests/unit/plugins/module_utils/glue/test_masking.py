@@ -56,6 +56,24 @@ def test_keys_lists_and_neighbours() -> None:
     assert made.value({"x planted-1": ["planted-1-longer-still!", ("planted-1",)]}) == {"x ********": ["********!", ["********"]]}
 
 
+@pytest.mark.parametrize("hidden", ["plan\x1b[0mted-1", "plan\x00ted-1", "\x1b]0;x\x07planted\u202e-1", "planted\x9b-\r1"])
+def test_a_secret_with_control_characters_in_it_is_no_other(hidden: str) -> None:
+    assert masker("planted-1").text(f"a {hidden} b") == "a ******** b"
+    assert masker(hidden).text(f"a {hidden} b") == "a ******** b"
+
+
+def test_what_a_terminal_obeys_is_left_out_and_lines_stay() -> None:
+    assert masker().text("a\x1b[31mb\x1b]0;title\x07c\x9b2J\rd\u202e\ne\tf\ud800é😀") == "abc2Jd\ne\tfé😀"
+    assert masker().value({"\x1bk": ["\x07v"]}) == {"k": ["v"]}
+
+
+def test_a_key_that_is_a_label_of_the_hosts_name(tmp_path: Path) -> None:
+    url = "https://K3yOfACustomer42xYz.rpc.example/"
+    made = masker(*option_secrets({"rpc_url": [url]}))
+    assert made.text(f"asked {url} at {url.lower()}") == "asked https://********.rpc.example/ at https://********.rpc.example/"
+    assert option_secrets({"rpc_url": "https://api.mainnet-beta.solana.com"}) == []
+
+
 def test_a_value_nested_without_end() -> None:
     value: object = "planted-1"
     for _level in range(2000):

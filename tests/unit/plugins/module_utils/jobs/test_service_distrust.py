@@ -20,6 +20,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.errors imp
     NosanaError,
     NotFound,
     Refused,
+    UnexpectedAnswer,
     Unreachable,
 )
 from ansible_collections.nosana.compute.plugins.module_utils._clients.ipfs import cid_of, encode_document
@@ -54,6 +55,39 @@ SERVICE = DOCUMENT | {"ops": [{"type": "container/run", "id": "one", "args": {"i
 @pytest.fixture
 def chain() -> Chain:
     return Chain()
+
+
+class WrongClock(Chain):
+    """A machine whose time is off by hours."""
+
+    off_seconds = 0
+
+    def now(self) -> float:
+        return self.time + self.off_seconds
+
+
+@pytest.mark.parametrize("hours", [-10, 10])
+def test_the_time_of_this_machine_decides_nothing(hours: int) -> None:
+    chain = WrongClock()
+    chain.off_seconds = hours * 3600
+    chain.job(address(), running=True)
+    outcome = present(chain, rerun="failed")
+    assert outcome.job is not None
+    assert (outcome.changed, outcome.job["status"], chain.sent) == (False, "running", [])
+    chain.time += 3600 + 601
+    dead = present(chain)
+    assert dead.job is not None
+    assert (dead.changed, dead.job["reason"]) == (False, "host_dead")
+
+
+@pytest.mark.parametrize("change", [present, absent])
+def test_without_the_chains_clock_nothing_is_judged(chain: Chain, change: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    chain.job(address(), running=True)
+    plain = chain.account
+    monkeypatch.setattr(chain, "account", lambda key: None if key == program.CLOCK_SYSVAR else plain(key))
+    with pytest.raises(UnexpectedAnswer, match="clock"):
+        change(chain)
+    assert chain.sent == []
 
 
 def lose_the_answer(chain: Chain, monkeypatch: pytest.MonkeyPatch, name: str) -> None:

@@ -31,7 +31,7 @@ def end(status: str, *ops: dict[str, Any], service: bool = False, **more: Any) -
     return {"job_state": 2, "has_run": False, "has_result": True, "result": result, "exposes_port": service, **more}
 
 
-OPEN, RUNNING, GIVEN_UP, DONE = "0, no run", "0 or 3, run", "3, no run", "2"
+OPEN, RUNNING, GIVEN_UP, ANOTHER, DONE = "0, no run", "0 or 3, run", "3, no run", "another, no run", "2"
 LITERAL = [{"type": "nodeerr", "log": "%%global.variables.X%% has no value"}]
 PULL = [{"event": "pull", "message": "no such image"}]
 BUILD = [{"message": "depends_on names nobody"}]
@@ -43,6 +43,7 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
     (RUNNING, "within the timeout and 10 minutes", chain(0, True)),
     (RUNNING, "10 minutes after the timeout", chain(0, True, **OVERDUE)),
     (GIVEN_UP, "none", chain(3, False)),
+    (ANOTHER, "none", chain(4, False)),
     (DONE, "none", chain(2, False)),
     (DONE, "cannot be read", chain(2, False, has_result=True)),
     (DONE, "success, every op success with code 0", end("success", op())),
