@@ -125,11 +125,20 @@ class Servers:
         if content is None or now < self._missing_until.get(cid, 0):
             return Answer(404, b"ipfs: no content with this address is pinned here\n")
         if fault == "wrong_content":
-            others = sorted(self._world.store.everything().items())
-            return Answer(200, self._chance.choice(others)[1])
+            return Answer(200, self._mistaken(cid) or _HTML)
         if fault == "truncated":
             return Answer(200, content[: self._chance.randrange(len(content))])
         return Answer(200, content)
+
+    def _mistaken(self, cid: str) -> bytes | None:
+        """Another document of the same sort, which is the only one that could be taken for the right one."""
+        definitions = self._world.names
+        alike = [
+            content
+            for other, content in sorted(self._world.store.everything().items())
+            if other != cid and (other in definitions) == (cid in definitions)
+        ]
+        return self._chance.choice(alike) if alike else None
 
     def _pin(self, body: bytes, fault: str | None) -> Answer:
         if fault == "lost_pin":
