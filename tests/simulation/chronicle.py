@@ -86,6 +86,8 @@ class Chronicle:
         """Transaction → the runs that have sent it."""
         self.refused: set[str] = set()
         """Transactions that a node has refused, after running them first."""
+        self.served: set[str] = set()
+        """First labels of the service URLs behind which something has answered."""
         self.ours = token_address(world.wallet.pubkey())
         self.tokens: dict[Pubkey, int] = {}
         self.started_with: dict[Pubkey, int] = {}

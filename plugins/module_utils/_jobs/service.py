@@ -397,7 +397,7 @@ class JobService:
         if desired is not None and job.definition_cid == desired.cid:
             definition: dict[str, Any] | None = desired.document
         elif desired is not None and (job.active or (desired.rerun in ("never", "failed") and desired.on_change != "ignore")):
-            definition = await self._reader.definition(job)
+            definition = await self._definition_to_compare(job)
         else:
             definition = await self._reader.definition_if_readable(job)
         current = await self._reader.judged(job, definition, seen.now_seconds)
@@ -410,6 +410,16 @@ class JobService:
             claimed = complete and current.verdict.reason == "stopped"
             return replace(current, verdict=_not_stopped(current.verdict)) if claimed else current
         return replace(current, removed=True)
+
+    async def _definition_to_compare(self, job: ObservedJob) -> dict[str, Any]:
+        try:
+            return await self._reader.definition(job)
+        except NotFound:
+            remedy = "remove the job with state=absent first" if job.active else "set rerun=finished to post another one"
+            raise NotFound(
+                f"The definition {job.definition_cid} of the job {job.address} is found nowhere on IPFS, so it cannot be compared with the "
+                f"declared one and nothing was changed; run it again later, or {remedy}."
+            ) from None
 
     # --- describing ---------------------------------------------------------------------------------------------------
 
