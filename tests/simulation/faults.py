@@ -38,6 +38,7 @@ KINDS: dict[str, tuple[frozenset[str] | None, float]] = {
     "stale": (READS, 2.0),  # a node that is up to a minute behind
     "dropped": (frozenset({"sendTransaction"}), 4.0),  # accepted, and never lands
     "delayed": (frozenset({"sendTransaction"}), 4.0),  # accepted, and lands up to a minute later
+    "fork": (frozenset({"sendTransaction"}), 2.0),  # lands, is confirmed, and some slots later has not happened, nor has what came after it
     "old_blockhash": (frozenset({"getLatestBlockhash"}), 3.0),  # from a proxy's cache: it is about to expire
     "no_search": (frozenset({"getProgramAccounts"}), 1.0),  # refused
     "partial_search": (frozenset({"getProgramAccounts"}), 3.0),  # a list without its end, and no word of it

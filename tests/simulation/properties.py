@@ -50,7 +50,7 @@ class Properties:
     """Runs that posted beside a job that they could have seen, and what they did; to be excused by a warning."""
     longest_run_seconds: float = 0.0
     _changes: int = 0
-    _judged: int = 0
+    _judged: set[tuple[str, str]] = field(default_factory=set)
 
     # --- after every change -------------------------------------------------------------------------------------------
 
@@ -72,9 +72,10 @@ class Properties:
                 raise Known(f"{name}: {ours[-1].address} was posted after it had been used and freed, beside {ours[0].address}")
             if len(ours) > 1:
                 raise Violation(f"{name} has {len(ours)} active jobs that we posted: {', '.join(life.address for life in ours)}")
-        for life in chronicle.every[self._judged :]:
-            self._judged += 1
-            if life.posted_by:
+        for life in chronicle.every:
+            posting = str(life.posted.signature), life.address
+            if life.posted_by and posting not in self._judged:
+                self._judged.add(posting)
                 self._posted(life)
 
     def _took_a_freed_address(self, life: Life) -> bool:
@@ -144,10 +145,14 @@ class Properties:
         reported = {done.signature for done in outcome.actions}
         if not run.task.check_mode and outcome.changed != bool(outcome.actions):
             raise Violation(f"{run.name} says changed={outcome.changed} with the actions {outcome.actions}")
-        if not reported <= set(landed):
+        # What a run was told is confirmed, it reports; a fork that is given up afterwards cannot make that untrue.
+        undone = reported & self.chronicle.undone
+        if not reported <= set(landed) | undone:
             raise Violation(f"{run.name} reports {sorted(reported - set(landed))}, which did not take place")
         if not set(landed) <= reported and not (outcome.failure and outcome.failure.code == _UNCERTAIN):
             raise Violation(f"{run.name} does not report {sorted(set(landed) - reported)}, which took place")
+        if undone:
+            return
         for done in outcome.actions:
             lives = [life for life in self.chronicle.every if life.address == done.job]
             if not any(life.had(*_EVENTS.get(done.kind, (done.kind,))) for life in lives):
@@ -182,12 +187,15 @@ class Properties:
             return
         if set(run.met) <= {"dropped", "duplicate"}:
             raise Violation(f"{run.name} gave a transaction up that was only dropped {run.met['dropped']} times")
-        # It looks twice a second or so, and sends at every fourth look; some of the looks were tried more than once.
-        if run.asked["sendTransaction"] == 1 and run.asked["getSignatureStatuses"] > _MANY_LOOKS:
-            raise Violation(f"{run.name} sent a transaction once, looked {run.asked['getSignatureStatuses']} times, and gave it up")
+        # It looks twice a second or so while the transaction can land, asks for the height each time, and sends at every fourth look; some of
+        # the questions were asked more than once.
+        if run.asked["sendTransaction"] == 1 and run.asked["getEpochInfo"] > _MANY_LOOKS:
+            raise Violation(f"{run.name} sent a transaction once, looked {run.asked['getEpochInfo']} times, and gave it up")
 
     def _status(self, run: Run) -> None:
-        """The status that was reported is never better than what happened."""
+        """The status that was reported is never better than what happened; what a fork undid since then has not been looked at again."""
+        if any(when >= run.started for when in self.chronicle.forked_at):
+            return
         assert run.outcome is not None
         assert run.outcome.job is not None
         job = run.outcome.job

@@ -27,6 +27,7 @@ from nosana_localnet.rpc.methods import METHODS
 _HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 _START_SECONDS = 8
 _STALE_SLOTS = 60
+_DEEPEST_FORK_SLOTS = 31
 _UNINDEXED_SLOTS = 10
 
 
@@ -208,6 +209,10 @@ class Servers:
             with ledger.behind(self._chance.randint(60, BLOCKHASH_AGE_BLOCKS - 5)):
                 old = self._run(method, [{"commitment": "confirmed"}])
             return {"context": result["context"], "value": old["value"]}
+        if fault == "fork":
+            result = self._run(method, values)
+            ledger.fork_later(self._chance.randint(1, _DEEPEST_FORK_SLOTS))
+            return result
         if method == "sendTransaction" and fault in ("dropped", "delayed"):
             return self._send_badly(values, fault)
         return self._run(method, values)

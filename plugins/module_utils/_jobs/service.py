@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._clients.errors import AmbiguousName, ChangeRefused, InvalidInput, Moved, NosanaError, NotFound, ProgramError
 from .._clients.ipfs import cid_of, encode_document
+from .._clients.rest import MarketListing
 from .apply import MOVED_ON, Applier, BalanceChange, Draft, Prepared
 from .budget import JOB_BYTES, MOST_TIMEOUT_SECONDS, check_declared, check_money, fee_taken
 from .cache import Cache, facts_of_definition
@@ -361,14 +362,21 @@ class JobService:
     # --- the market ---------------------------------------------------------------------------------------------------
 
     async def _granted(self, wish: Wish, desired: Desired, seen: Observation) -> tuple[Desired, Observation]:
-        """The market that a wish comes to: that of the job that waits or runs while it fits, whatever prices do; else the cheapest."""
+        """The market that a wish comes to: that of the job that waits or runs while it fits, else the cheapest. What prices do since a job was
+        posted is no reason to replace it; where it is replaced for another one, the new job pays the present price, so that has to fit.
+        """
         listings = await self._api.listings()
         if len(seen.active) == 1:
             address = seen.active[0].account.market
             listing = next((entry for entry in listings if entry.address == address), None)
             if listing is None or fits(listing, replace(wish, max_price=None)):
-                markets = await read_markets(self._rpc, self._network, [address])
-                return replace(desired, market=address), replace(seen, market=markets.get(address))
+                market = (await read_markets(self._rpc, self._network, [address])).get(address)
+                stays, there = replace(desired, market=address), replace(seen, market=market)
+                if market is None or fits(replace(listing or MarketListing(address), price=market.job_price), wish):
+                    return stays, there
+                plan = plan_present(stays, await self._current(there, stays), market_timeout_seconds=market.job_timeout_seconds)
+                if plan.posts is None:
+                    return stays, there
         markets = await read_markets(
             self._rpc, self._network, [entry.address for entry in listings if fits(entry, replace(wish, max_price=None))]
         )
