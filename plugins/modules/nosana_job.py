@@ -78,6 +78,7 @@ options:
       - A wish is a dictionary with one or more of C(gpu) (words such as V(rtx 4090)), C(max_price) (NOS per hour) and C(min_vram) (GB).
         The market that it comes to is shown in the diff and in the result.
       - A wish is sticky. A job that waits or runs stays in its market while that has the GPU and the memory, whatever prices do.
+        A job that takes its place pays the present price, so then that has to fit, too, or another market is chosen.
       - If not set, the value of the environment variable E(NOSANA_MARKET) is used, where a wish is written as JSON.
     type: raw
   timeout:

@@ -8,7 +8,7 @@ import asyncio
 import copy
 import json
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -119,8 +119,8 @@ class Answer:
     def __init__(self, body: bytes, status: int = 200) -> None:
         self._response = Response(status, {}, body, "Solana RPC node")
 
-    async def request(self, *_arguments: Any, **_options: Any) -> Response:
-        return self._response
+    async def request(self, _method: str, _url: str, read: Callable[[Response], Any], **_options: Any) -> Any:
+        return read(self._response)
 
 
 LOOP = asyncio.new_event_loop()

@@ -10,6 +10,7 @@ from typing import Any
 
 from solders.account import Account
 from solders.pubkey import Pubkey
+from solders.signature import Signature
 from world import MARKETS, World, vault_of
 
 from nosana_localnet import idl
@@ -29,6 +30,7 @@ class Event:
     slot: int
     seconds: float
     by: frozenset[str]
+    signature: Signature
 
 
 @dataclass
@@ -86,12 +88,18 @@ class Chronicle:
         """Transaction → the runs that have sent it."""
         self.refused: set[str] = set()
         """Transactions that a node has refused, after running them first."""
+        self.served: set[str] = set()
+        """First labels of the service URLs behind which something has answered."""
         self.ours = token_address(world.wallet.pubkey())
         self.tokens: dict[Pubkey, int] = {}
         self.started_with: dict[Pubkey, int] = {}
         self.earned = 0
         """What hosts are entitled to by all jobs that are over, in base units."""
         self.changes = 0
+        self.undone: set[str] = set()
+        """Transactions that had taken place until a fork was given up, whether they took place again or not."""
+        self.forked_at: list[float] = []
+        self._heard: list[tuple[Change, float]] = []
         for key, account in world.ledger.every_account():
             self._money(key, account)
         self.supply = sum(self.tokens.values())
@@ -118,16 +126,38 @@ class Chronicle:
     # --- listening ----------------------------------------------------------------------------------------------------
 
     def _changed(self, change: Change) -> None:
-        self.changes += bool(change.accounts)
-        if change.signature is not None and change.err is None:
-            self._acted(change)
+        seconds = self.world.scheduler.now
+        if change.undone:
+            self._forget(change, seconds)
+        elif change.accounts or change.signature is not None:
+            self.changes += bool(change.accounts)
+            self._heard.append((change, seconds))
+            for line in self._take(change, seconds):
+                self.world.scheduler.note("chain", line)
+
+    def _forget(self, fork: Change, seconds: float) -> None:
+        """What a fork undid has not happened: the story is told anew without it."""
+        undone = set(fork.undone)
+        self.changes += 1
+        self.undone |= {str(signature) for signature in undone}
+        self.forked_at.append(seconds)
+        self.world.scheduler.note("chain", f"a fork is given up, and {len(undone)} transactions with it")
+        self._heard = [(change, then) for change, then in self._heard if change.signature not in undone]
+        self.lives, self.every, self.earned, self.tokens = {}, [], 0, dict(self.started_with)
+        for change, then in self._heard:
+            self._take(change, then)
+
+    def _take(self, change: Change, seconds: float) -> list[str]:
+        """What it says of jobs and money; in words, what was done to jobs."""
+        said = list(self._acted(change, seconds)) if change.signature is not None and change.err is None else []
         for key, account in change.accounts.items():
             self._money(key, account)
             life = self.lives.get(str(key))
             if life is not None:
                 self._account(life, account)
+        return said
 
-    def _acted(self, change: Change) -> None:
+    def _acted(self, change: Change, seconds: float) -> Iterator[str]:
         assert change.signature is not None
         record = self.world.ledger.transaction(change.signature)
         assert record is not None
@@ -145,10 +175,8 @@ class Chronicle:
                 # Where a job takes the place of one that is its equal, nothing of the account changes.
                 self._account(self.lives[address], self.world.ledger.account(accounts["job"]))
             if address in self.lives:
-                self.lives[address].events.append(Event(decoded.name, change.slot, self.world.scheduler.now, by))
-                self.world.scheduler.note(
-                    "chain", f"{decoded.name} {self.lives[address].name} {address[:6]} by {', '.join(sorted(by)) or '-'}"
-                )
+                self.lives[address].events.append(Event(decoded.name, change.slot, seconds, by, change.signature))
+                yield f"{decoded.name} {self.lives[address].name} {address[:6]} by {', '.join(sorted(by)) or '-'}"
 
     def _account(self, life: Life, account: Account | None) -> None:
         there = account is not None and account.owner == JOBS_PROGRAM and account.data[:8] == _JOB

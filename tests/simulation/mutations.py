@@ -21,6 +21,7 @@ from world import key_of
 
 from ansible_collections.nosana.compute.plugins.module_utils._clients import ipfs, rpc
 from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import NotFound
+from ansible_collections.nosana.compute.plugins.module_utils._clients.http import Response
 from ansible_collections.nosana.compute.plugins.module_utils._jobs import identity, observe
 
 SEEDS = 200
@@ -79,13 +80,12 @@ def no_history() -> Iterator[None]:
 def no_content_check() -> Iterator[None]:
     """Whatever a gateway answers is believed."""
 
-    async def fetch_once(self: ipfs.Ipfs, url: str, cid: str, max_bytes: int) -> bytes:
-        response = await self._http.request("GET", url, label="gateway", max_bytes=max_bytes)
+    def believed(response: Response, cid: str) -> bytes:
         if response.status != 200:
             raise NotFound(cid)
         return response.body
 
-    with mock.patch.object(ipfs.Ipfs, "_fetch_once", fetch_once):
+    with mock.patch.object(ipfs, "_verified", believed):
         yield
 
 

@@ -10,11 +10,12 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 from scheduler import Process, Scheduler, VirtualClock
 from wire import Internet, Wire
-from world import MARKETS, NAMES, VARIANTS, World, document
+from world import HOSTS, MARKETS, NAMES, VARIANTS, World, document, key_of
 
 from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import NosanaError
 from ansible_collections.nosana.compute.plugins.module_utils._clients.http import Http
@@ -25,13 +26,14 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.rest impor
 from ansible_collections.nosana.compute.plugins.module_utils._clients.rpc import Rpc
 from ansible_collections.nosana.compute.plugins.module_utils._clients.transaction import Sender
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.cache import Cache
+from ansible_collections.nosana.compute.plugins.module_utils._jobs.markets import Wish
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.service import Declaration, JobService, Outcome, Wait, WaitFor
 
 NETWORK = replace(
     NETWORKS["localnet"],
     rpc_urls=("http://node.test/", "http://other-node.test/"),
     ipfs_api_url="http://pins.test",
-    ipfs_gateway_urls=("http://gateway.test/ipfs/",),
+    ipfs_gateway_urls=("http://gateway.test/ipfs/", "http://other-gateway.test/ipfs/"),
     api_url="http://api.test",
     node_domain="http://hosts.test",
 )
@@ -52,6 +54,9 @@ class Memory(Cache):
 
 
 POSTED = Wait("posted", 0, 5)
+# The dear market is too dear for the first wish whatever its owner does to the prices; all markets fit the second.
+WISHES = (Wish(max_price=Decimal("0.3")), Wish(gpu="rtx 3060"))
+TOO_DEAR = MARKETS[1]
 
 
 @dataclass(frozen=True)
@@ -90,14 +95,23 @@ def random_task(chance: random.Random) -> Task:
     declaration = Declaration(
         name,
         document(name, chance.choices(range(VARIANTS), (6, 3, 1))[0]),
-        market.slug if chance.random() < 0.3 else str(market.address),
+        chance.choice(WISHES) if chance.random() < 0.2 else market.slug if chance.random() < 0.3 else str(market.address),
         chance.choice((None, 120, 300, 600, 900)),
         chance.choices(("replace", "fail", "ignore"), (7, 1, 2))[0],
         chance.choices(("never", "failed", "finished", "always"), (6, 1, 2, 1))[0],
     )
-    goals: tuple[WaitFor, ...] = ("posted", "running", "completed")
-    goal = chance.choices(goals, (5, 2, 3))[0]
+    if chance.random() < 0.1:
+        declaration = replace(declaration, node=str(key_of("host", chance.randrange(HOSTS)).pubkey()))
+    goals: tuple[WaitFor, ...] = ("posted", "running", "ready", "completed")
+    goal = chance.choices(goals, (5, 1.5, 1, 3))[0]
     return Task(name, declaration, Wait(goal, chance.choice((0, 60, 400)), chance.choice((5, 15))), check_mode=draw > 0.95)
+
+
+def occasions(task: Task) -> list[str]:
+    """What is counted of a task, see faults.OCCASIONS."""
+    wish = task.declaration
+    asked = {"wish": wish and isinstance(wish.market, Wish), "node": wish and wish.node, "wait_ready": wish and task.wait.goal == "ready"}
+    return [occasion for occasion, there in asked.items() if there]
 
 
 @dataclass
@@ -159,7 +173,7 @@ async def _work(world: World, wire: Wire, process: Process, run: Run, cache: Cac
                 network=NETWORK,
                 wallet=world.wallet,
                 rpc=rpc,
-                ipfs=Ipfs(http, NETWORK.ipfs_api_url, NETWORK.ipfs_gateway_urls, None),
+                ipfs=Ipfs(http, NETWORK.ipfs_api_url, NETWORK.ipfs_gateway_urls[: wire.gateways], None),
                 api=Api(http, NETWORK.api_url),
                 node_api=NodeApi(http),
                 sender=Sender(rpc, clock),

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chronicle import Chronicle, Life, vaults
-from playbooks import Run
+from playbooks import TOO_DEAR, WISHES, Run
 from solders.signature import Signature
+from world import PORT, SERVICE, document
 
 from ansible_collections.nosana.compute.plugins.module_utils._clients.ipfs import cid_of, encode_document
+from ansible_collections.nosana.compute.plugins.module_utils._clients.node import service_host
 from nosana_localnet.ledger import SLOT_SECONDS, Record
 
 # A node may be a minute behind, so what is younger than this when a run begins may be unknown to it.
@@ -48,7 +50,7 @@ class Properties:
     """Runs that posted beside a job that they could have seen, and what they did; to be excused by a warning."""
     longest_run_seconds: float = 0.0
     _changes: int = 0
-    _judged: int = 0
+    _judged: set[tuple[str, str]] = field(default_factory=set)
 
     # --- after every change -------------------------------------------------------------------------------------------
 
@@ -70,9 +72,10 @@ class Properties:
                 raise Known(f"{name}: {ours[-1].address} was posted after it had been used and freed, beside {ours[0].address}")
             if len(ours) > 1:
                 raise Violation(f"{name} has {len(ours)} active jobs that we posted: {', '.join(life.address for life in ours)}")
-        for life in chronicle.every[self._judged :]:
-            self._judged += 1
-            if life.posted_by:
+        for life in chronicle.every:
+            posting = str(life.posted.signature), life.address
+            if life.posted_by and posting not in self._judged:
+                self._judged.add(posting)
                 self._posted(life)
 
     def _took_a_freed_address(self, life: Life) -> bool:
@@ -91,6 +94,11 @@ class Properties:
                 raise Violation(f"{run.name} was not asked to post anything, and posted {life.address}")
             if life.cid != cid_of(encode_document(declaration.document)):
                 raise Violation(f"{run.name} posted {life.address} with another definition than the declared one")
+            if declaration.market == WISHES[0] and life.market == TOO_DEAR.address:
+                raise Violation(f"{run.name} posted {life.address} in a market that is dearer than it wished")
+            nodes = [str(taken["node"]) for _key, taken in self.chronicle.world.runs() if str(taken["job"]) == life.address]
+            if declaration.node is not None and nodes != [declaration.node]:
+                raise Violation(f"{run.name} posted {life.address} for the host {declaration.node}, and {nodes} have it")
             beside = [other.address for other in others if other.active and other.posted.seconds < before]
             if beside:
                 self.doubled[run.name] = (
@@ -123,6 +131,7 @@ class Properties:
         self._liveness(run)
         if run.outcome is not None and run.outcome.job is not None and not run.task.check_mode:
             self._status(run)
+            self._ready(run)
 
     def _report(self, run: Run) -> None:
         landed = self.landed(run)
@@ -136,10 +145,14 @@ class Properties:
         reported = {done.signature for done in outcome.actions}
         if not run.task.check_mode and outcome.changed != bool(outcome.actions):
             raise Violation(f"{run.name} says changed={outcome.changed} with the actions {outcome.actions}")
-        if not reported <= set(landed):
+        # What a run was told is confirmed, it reports; a fork that is given up afterwards cannot make that untrue.
+        undone = reported & self.chronicle.undone
+        if not reported <= set(landed) | undone:
             raise Violation(f"{run.name} reports {sorted(reported - set(landed))}, which did not take place")
         if not set(landed) <= reported and not (outcome.failure and outcome.failure.code == _UNCERTAIN):
             raise Violation(f"{run.name} does not report {sorted(set(landed) - reported)}, which took place")
+        if undone:
+            return
         for done in outcome.actions:
             lives = [life for life in self.chronicle.every if life.address == done.job]
             if not any(life.had(*_EVENTS.get(done.kind, (done.kind,))) for life in lives):
@@ -174,12 +187,15 @@ class Properties:
             return
         if set(run.met) <= {"dropped", "duplicate"}:
             raise Violation(f"{run.name} gave a transaction up that was only dropped {run.met['dropped']} times")
-        # It looks twice a second or so, and sends at every fourth look; some of the looks were tried more than once.
-        if run.asked["sendTransaction"] == 1 and run.asked["getSignatureStatuses"] > _MANY_LOOKS:
-            raise Violation(f"{run.name} sent a transaction once, looked {run.asked['getSignatureStatuses']} times, and gave it up")
+        # It looks twice a second or so while the transaction can land, asks for the height each time, and sends at every fourth look; some of
+        # the questions were asked more than once.
+        if run.asked["sendTransaction"] == 1 and run.asked["getEpochInfo"] > _MANY_LOOKS:
+            raise Violation(f"{run.name} sent a transaction once, looked {run.asked['getEpochInfo']} times, and gave it up")
 
     def _status(self, run: Run) -> None:
-        """The status that was reported is never better than what happened."""
+        """The status that was reported is never better than what happened; what a fork undid since then has not been looked at again."""
+        if any(when >= run.started for when in self.chronicle.forked_at):
+            return
         assert run.outcome is not None
         assert run.outcome.job is not None
         job = run.outcome.job
@@ -204,6 +220,16 @@ class Properties:
         made_up = told == "stopped" and status == "failed" and not life.had("end")
         if job.get("result_cid") and reason != "result_unavailable" and status != _STATUS[told] and not made_up:
             raise Violation(f"{run.name} calls {life.address} {status}; its result is {self.results[job['result_cid']]}")
+
+    def _ready(self, run: Run) -> None:
+        """A service that was reported as ready has answered."""
+        assert run.outcome is not None
+        assert run.outcome.job is not None
+        wish = run.task.declaration
+        if wish is None or run.task.wait.goal != "ready" or run.failure is not None or wish.document != document(wish.name, SERVICE):
+            return
+        if run.outcome.job["services"] and service_host(0, PORT, run.outcome.job["address"]) not in self.chronicle.served:
+            raise Violation(f"{run.name} calls the service of {run.outcome.job['address']} ready, and nothing ever answered there")
 
     # --- when all is over ---------------------------------------------------------------------------------------------
 
@@ -257,6 +283,10 @@ def _tokens(record: Record, account: object) -> int:
 
 
 def _excused(run: Run) -> bool:
-    """It said that it could not see everything."""
+    """It said that it could not see everything; or a node kept a part of a list from it, which nobody can notice: so jobs of other tools, which
+    are found in such lists only, may be missed then. Ours stand at addresses of their own, and never may.
+    """
+    if run.met["partial_search"]:
+        return True
     warnings = run.outcome.warnings if run.outcome else []
     return any("are not seen" in warning or "could not be read" in warning for warning in warnings)

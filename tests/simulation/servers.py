@@ -7,14 +7,16 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from chronicle import Chronicle
 from faults import Faults
 from solders.transaction import VersionedTransaction
-from world import MARKETS, World
+from world import MARKETS, PORT, World
 
+from ansible_collections.nosana.compute.plugins.module_utils._clients.node import service_host
 from nosana_localnet import markets
 from nosana_localnet.ipfs import cid_of
 from nosana_localnet.ledger import BLOCKHASH_AGE_BLOCKS, SLOT_SECONDS, Rejected
@@ -23,7 +25,9 @@ from nosana_localnet.rpc.errors import RpcError
 from nosana_localnet.rpc.methods import METHODS
 
 _HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
+_START_SECONDS = 8
 _STALE_SLOTS = 60
+_DEEPEST_FORK_SLOTS = 31
 _UNINDEXED_SLOTS = 10
 
 
@@ -41,7 +45,7 @@ class Request:
     """What arrived: `kind` is a JSON-RPC method, or fetch, pin, api, service."""
 
     kind: str
-    method: str
+    server: str
     path: str
     body: bytes
 
@@ -65,7 +69,8 @@ class Servers:
         self._faults = faults
         self._chronicle = chronicle
         self._chance = world.scheduler.random
-        self._missing_until: dict[str, float] = {}
+        self._missing_until: dict[tuple[str, str], float] = {}
+        self._gone_since: dict[str, float] = {}
         self._lost: list[bytes] = []
         self._frozen_at_slot, self._frozen_until = 0, 0.0
 
@@ -87,6 +92,16 @@ class Servers:
 
     def answer(self, who: str, request: Request, fault: str | None) -> Answer:
         """The answer to a request that arrived."""
+        answer = self._answer(who, request, fault)
+        if request.kind == "service" and answer.status == 200:
+            self._chronicle.served.add(request.server.partition(".")[0])
+        return answer
+
+    def is_gone(self, cid: str) -> bool:
+        """Whether it was pinned once and nobody has it any more."""
+        return self._world.scheduler.now >= self._gone_since.get(cid, math.inf)
+
+    def _answer(self, who: str, request: Request, fault: str | None) -> Answer:
         if fault == "rate_limit":
             return Answer(429, b'{"jsonrpc":"2.0","error":{"code":429,"message":"Too many requests"},"id":null}')
         if fault == "rate_limit_wait":
@@ -105,38 +120,58 @@ class Servers:
 
     def _given(self, who: str, request: Request, fault: str | None) -> Answer:
         if request.kind == "fetch":
-            return self._fetch(request.path.removeprefix("/ipfs/"), fault)
+            return self._fetch(request.server, request.path.removeprefix("/ipfs/"), fault)
         if request.kind == "pin":
             return self._pin(request.body, fault)
         if request.kind == "api":
             listed = [markets.describe(self._world.ledger, spec, self._world.fee_fraction) for spec in MARKETS]
             return Answer(200, json.dumps(listed).encode())
         if request.kind == "service":
-            return Answer(404, b"")
+            return self._service(request.server.partition(".")[0])
         return self._rpc(who, json.loads(request.body), fault)
 
     # --- IPFS ---------------------------------------------------------------------------------------------------------
 
-    def _fetch(self, cid: str, fault: str | None) -> Answer:
+    def _fetch(self, gateway: str, cid: str, fault: str | None) -> Answer:
         content = self._world.store.get(cid)
         now = self._world.scheduler.now
         if fault == "not_found":
-            self._missing_until[cid] = now + self._chance.choice((1, 10, 60))
-        if content is None or now < self._missing_until.get(cid, 0):
+            self._missing_until[gateway, cid] = now + self._chance.choice((1, 10, 60))
+        if content is None or self.is_gone(cid) or now < self._missing_until.get((gateway, cid), 0):
             return Answer(404, b"ipfs: no content with this address is pinned here\n")
         if fault == "wrong_content":
-            others = sorted(self._world.store.everything().items())
-            return Answer(200, self._chance.choice(others)[1])
+            return Answer(200, self._mistaken(cid) or _HTML)
         if fault == "truncated":
             return Answer(200, content[: self._chance.randrange(len(content))])
         return Answer(200, content)
+
+    def _mistaken(self, cid: str) -> bytes | None:
+        """Another document of the same sort, which is the only one that could be taken for the right one."""
+        definitions = self._world.names
+        alike = [
+            content
+            for other, content in sorted(self._world.store.everything().items())
+            if other != cid and (other in definitions) == (cid in definitions)
+        ]
+        return self._chance.choice(alike) if alike else None
 
     def _pin(self, body: bytes, fault: str | None) -> Answer:
         if fault == "lost_pin":
             self._lost.append(body)
             return Answer(200, json.dumps({"IpfsHash": cid_of(body), "PinSize": len(body)}).encode())
         cid = self._world.store.add_json(json.loads(body))
+        self._gone_since.pop(cid, None)
+        if fault == "gone_pin":
+            self._gone_since[cid] = self._world.scheduler.now + self._chance.uniform(0, 120)
         return Answer(200, json.dumps({"IpfsHash": cid, "PinSize": len(body)}).encode())
+
+    # --- services of jobs ---------------------------------------------------------------------------------------------
+
+    def _service(self, label: str) -> Answer:
+        """What a job's container answers once it is up, a while after a host has taken it; the proxy's page until then."""
+        now = self._world.ledger.unix_time
+        up = {service_host(0, PORT, str(run["job"])) for _key, run in self._world.runs() if now - run["time"] > _START_SECONDS}
+        return Answer(200, b"up") if label in up else Answer(self._chance.choice((404, 502)), _HTML)
 
     # --- the node -----------------------------------------------------------------------------------------------------
 
@@ -163,6 +198,9 @@ class Servers:
         if fault == "unindexed":
             with ledger.behind(self._chance.randint(1, _UNINDEXED_SLOTS)):
                 return self._run(method, values)
+        if fault == "partial_search":
+            found = self._run(method, values)
+            return found[: self._chance.randrange(1, len(found))] if len(found) > 1 else found
         if fault == "unknown":
             with ledger.behind(ledger.slot - self._frozen_at_slot):
                 return self._run(method, values)
@@ -171,6 +209,10 @@ class Servers:
             with ledger.behind(self._chance.randint(60, BLOCKHASH_AGE_BLOCKS - 5)):
                 old = self._run(method, [{"commitment": "confirmed"}])
             return {"context": result["context"], "value": old["value"]}
+        if fault == "fork":
+            result = self._run(method, values)
+            ledger.fork_later(self._chance.randint(1, _DEEPEST_FORK_SLOTS))
+            return result
         if method == "sendTransaction" and fault in ("dropped", "delayed"):
             return self._send_badly(values, fault)
         return self._run(method, values)

@@ -42,26 +42,31 @@ class Wire(httpx.AsyncBaseTransport):
         """By how much the machine's clock is wrong."""
         self.nodes = 2 if internet.scheduler.random.random() < 0.2 else 1
         """How many RPC nodes are configured."""
+        self.gateways = 2 if internet.scheduler.random.random() < 0.25 else 1
+        """How many IPFS gateways."""
+        for count, occasion in ((self.nodes, "two_nodes"), (self.gateways, "two_gateways")):
+            if count > 1:
+                internet.faults.count(occasion)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         body = await request.aread()
         path = request.url.path
         kind = kind_of(request.method, path, body)
-        arrived = Request(kind, request.method, path, body)
+        arrived = Request(kind, request.url.host, path, body)
         self.asked[kind] += 1
         waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         if self._process.alive:  # the loop's timers may still stir a task of a process that was killed
-            self._send(arrived, request.url.host, float(request.extensions["timeout"]["read"]), waiting)
+            self._send(arrived, float(request.extensions["timeout"]["read"]), waiting)
         answer = await waiting
         return httpx.Response(answer.status, headers=answer.headers, content=answer.body)
 
-    def _send(self, request: Request, server: str, timeout_seconds: float, waiting: asyncio.Future[Answer]) -> None:
+    def _send(self, request: Request, timeout_seconds: float, waiting: asyncio.Future[Answer]) -> None:
         internet, process, scheduler = self._internet, self._process, self._internet.scheduler
         chance = scheduler.random
         fault = internet.faults.draw(request.kind)
         if fault == "outage":
-            internet.gone_until[server] = scheduler.now + chance.uniform(5, 120)
-        if internet.faults.on and scheduler.now < internet.gone_until.get(server, 0):
+            internet.gone_until[request.server] = scheduler.now + chance.uniform(5, 120)
+        if internet.faults.on and scheduler.now < internet.gone_until.get(request.server, 0):
             fault = "outage"
         if fault == "unknown":
             internet.servers.freeze(chance.uniform(5, 90))

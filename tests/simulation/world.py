@@ -25,6 +25,9 @@ from nosana_localnet.ledger import NOS_MINT, SLOT_SECONDS, SYSTEM_PROGRAM, TOKEN
 
 NAMES = ("alpha", "beta")
 VARIANTS = 3
+SERVICE = 1
+"""The variant whose container answers on a port."""
+PORT = 8080
 HOSTS = 3
 LAMPORTS, NOS_BASE_UNITS = 50 * 10**9, 10**11
 _MOST_TICKS = 155  # blockhashes live for 150 slots: more than that is one jump
@@ -79,7 +82,8 @@ def vault_of(market: Pubkey) -> Pubkey:
 @cache
 def document(name: str, variant: int) -> dict[str, Any]:
     """One of the definitions that a name may have."""
-    op = {"type": "container/run", "id": "main", "args": {"image": f"registry.example/worker:{variant}", "cmd": ["work"]}}
+    args = {"image": f"registry.example/worker:{variant}", "cmd": ["work"]} | ({"expose": PORT} if variant == SERVICE else {})
+    op = {"type": "container/run", "id": "main", "args": args}
     return declare({"version": "0.1", "type": "container", "ops": [op]}, name).document
 
 

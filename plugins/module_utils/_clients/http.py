@@ -14,12 +14,12 @@ import json
 import os
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from .._libraries import httpx
@@ -27,6 +27,8 @@ from .errors import InvalidInput, Refused, UnexpectedAnswer, Unreachable
 
 if TYPE_CHECKING:
     from .clock import Clock
+
+Value = TypeVar("Value")
 
 _RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 _PROXY_WANTS_A_PASSWORD = 407
@@ -39,7 +41,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 
 @dataclass(frozen=True)
 class Response:
-    """An answer with any status that was not worth another try."""
+    """An answer with any status that says more than that the server is not well."""
 
     status: int
     headers: Mapping[str, str]
@@ -91,6 +93,7 @@ class Http:
         self,
         method: str,
         url: str,
+        read: Callable[[Response], Value],
         *,
         label: str,
         advice: str = "",
@@ -100,21 +103,25 @@ class Http:
         attempts: int | None = None,
         timeout_seconds: float | None = None,
         body: bool = True,
-    ) -> Response:
-        """One request, tried again after connection errors, 429 and 5xx. In errors `label` says what the server is, `advice` where it is set.
+    ) -> Value:
+        """What `read` makes of the answer. In errors `label` says what the server is, `advice` where it is set.
 
+        The request is tried again after connection errors, 429 and 5xx, and when `read` raises UnexpectedAnswer for an answer with status
+        200, such as a proxy's page or half a document: so it has to be one that may arrive twice. 4xx are read as they are.
         Without `body` the answer ends with its headers, which is all that a stream without end can be asked for.
 
-        Raises Unreachable after the last try, UnexpectedAnswer when the body is larger than `max_bytes`, Refused where a proxy wants a
-        password. Other 4xx are returned.
+        Raises after the last try Unreachable or what `read` raised; UnexpectedAnswer when the body is larger than `max_bytes`, Refused where
+        a proxy wants a password.
         """
         if not _is_url(url):
             raise InvalidInput(f"The address of the {label} is no http:// or https:// URL; check {advice or 'its option'}.")
         attempts = 1 if self._lost_seconds > self._budget_seconds else attempts or self._attempts
         timeout = timeout_seconds or self._timeout_seconds
         cause = ""
+        unread: UnexpectedAnswer | None = None
         for attempt in range(1, attempts + 1):
             wait: float | None = None
+            unread = None
             begun = self.clock.monotonic()
             try:
                 response = await self._once(method, url, label, content, dict(headers or {}), max_bytes if body else None, timeout)
@@ -128,13 +135,20 @@ class Http:
                         status=response.status,
                     )
                 if response.status not in _RETRIED_STATUSES:
-                    return response
+                    try:
+                        return read(response)
+                    except UnexpectedAnswer as error:
+                        if response.status != 200:
+                            raise
+                        unread = error
                 cause = f"HTTP {response.status}"
                 wait = retry_after_seconds(response.headers, self.clock.now())
             if attempt < attempts:
                 delay = min(_FIRST_DELAY_SECONDS * 2 ** (attempt - 1), _LONGEST_DELAY_SECONDS) * (0.5 + self.clock.random())
                 await self.clock.sleep(min(max(delay, wait or 0), _LONGEST_DELAY_SECONDS))
             self._lost_seconds += self.clock.monotonic() - begun
+        if unread is not None:
+            raise unread
         times = f"after {attempts} attempts" if attempts > 1 else "at the first attempt"
         what_to_do = f"; check {advice}" if advice else ""
         raise Unreachable(

@@ -18,7 +18,7 @@ from .errors import InvalidInput, NotFound, Refused, UnexpectedAnswer
 from .servers import Servers
 
 if TYPE_CHECKING:
-    from .http import Http
+    from .http import Http, Response
 
 _GATEWAY, _GATEWAY_ADVICE = "IPFS gateway", "ipfs_gateway_url or NOSANA_IPFS_GATEWAY_URL"
 _SHA256_MULTIHASH = b"\x12\x20"
@@ -164,49 +164,33 @@ class Ipfs:
         """Pins the document and returns its content address, which the service has to confirm."""
         content = encode_document(document)
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self._jwt}"} if self._jwt else {})
-        response = await self._http.request(
+        want = cid_of(content)
+        return await self._http.request(
             "POST",
             f"{self._api_url}/pinning/pinJSONToIPFS",
+            lambda response: _pinned(response, want),
             label="IPFS pinning service",
             advice="ipfs_api_url or NOSANA_IPFS_API_URL",
             content=content,
             headers=headers,
         )
-        if response.status in (401, 403):
-            raise Refused(
-                f"The IPFS pinning service refuses the token (HTTP {response.status}); set ipfs_jwt or NOSANA_IPFS_JWT.",
-                status=response.status,
-            )
-        if response.status != 200:
-            raise Refused(f"The IPFS pinning service refuses the definition (HTTP {response.status}).", status=response.status)
-        answer = response.json()
-        have, want = answer.get("IpfsHash") if isinstance(answer, dict) else None, cid_of(content)
-        if have != want:
-            raise UnexpectedAnswer(
-                f"The IPFS pinning service stored something else than it was given (expected {want}, got {str(have)[:80]})."
-            )
-        return want
 
     async def fetch(self, cid: str, *, max_bytes: int = _MAX_DOCUMENT_BYTES) -> bytes:
         """The content of that address, verified; NotFound when no gateway has it."""
         cid_to_bytes(cid)
 
         async def question(url: str) -> bytes:
-            return await self._fetch_once(url.rstrip("/") + f"/{cid}", cid, max_bytes)
+            return await self._http.request(
+                "GET",
+                url.rstrip("/") + f"/{cid}",
+                lambda response: _verified(response, cid),
+                label=_GATEWAY,
+                advice=_GATEWAY_ADVICE,
+                max_bytes=max_bytes,
+                attempts=self._gateways.attempts,
+            )
 
         return await self._gateways.ask(question)
-
-    async def _fetch_once(self, url: str, cid: str, max_bytes: int) -> bytes:
-        response = await self._http.request(
-            "GET", url, label=_GATEWAY, advice=_GATEWAY_ADVICE, max_bytes=max_bytes, attempts=self._gateways.attempts
-        )
-        if response.status in (404, 410):
-            raise NotFound(f"The IPFS gateway has no content {cid}.")
-        if response.status != 200:
-            raise Refused(f"The IPFS gateway refuses to show {cid} (HTTP {response.status}).", status=response.status)
-        if cid_of(response.body) != cid:
-            raise UnexpectedAnswer(f"The IPFS gateway answered something that is not {cid}; it is not used.")
-        return response.body
 
     async def fetch_json(self, cid: str) -> Any:
         """The JSON document of that address, verified."""
@@ -217,6 +201,33 @@ class Ipfs:
         if _is_deeper(document, _MAX_DOCUMENT_DEPTH):
             raise UnexpectedAnswer(f"The content of {cid} is nested more than {_MAX_DOCUMENT_DEPTH} levels deep; it is not used.")
         return document
+
+
+def _pinned(response: Response, cid: str) -> str:
+    """The content address, once the pinning service has confirmed it."""
+    if response.status in (401, 403):
+        raise Refused(
+            f"The IPFS pinning service refuses the token (HTTP {response.status}); set ipfs_jwt or NOSANA_IPFS_JWT.",
+            status=response.status,
+        )
+    if response.status != 200:
+        raise Refused(f"The IPFS pinning service refuses the definition (HTTP {response.status}).", status=response.status)
+    answer = response.json()
+    have = answer.get("IpfsHash") if isinstance(answer, dict) else None
+    if have != cid:
+        raise UnexpectedAnswer(f"The IPFS pinning service stored something else than it was given (expected {cid}, got {str(have)[:80]}).")
+    return cid
+
+
+def _verified(response: Response, cid: str) -> bytes:
+    """The content that a gateway showed, which has to be that of the address."""
+    if response.status in (404, 410):
+        raise NotFound(f"The IPFS gateway has no content {cid}.")
+    if response.status != 200:
+        raise Refused(f"The IPFS gateway refuses to show {cid} (HTTP {response.status}).", status=response.status)
+    if cid_of(response.body) != cid:
+        raise UnexpectedAnswer(f"The IPFS gateway answered something that is not {cid}; it is not used.")
+    return response.body
 
 
 def _refuse(constant: str) -> None:

@@ -17,7 +17,7 @@ from .errors import NosanaError
 if TYPE_CHECKING:
     from solders.keypair import Keypair
 
-    from .http import Http
+    from .http import Http, Response
 
 _LITERAL = re.compile(r"^%%(ops|globals).[^%]+%%$")
 _READY_TIMEOUT_SECONDS = 5.0
@@ -78,10 +78,15 @@ class NodeApi:
     async def ready(self, url: str) -> bool:
         """Whether the service itself answers; the proxy's 404 and 5xx for a service that is not up do not count."""
         try:
-            response = await self._http.request("GET", url, label="service", attempts=1, timeout_seconds=_READY_TIMEOUT_SECONDS, body=False)
+            return await self._http.request(
+                "GET", url, _is_up, label="service", attempts=1, timeout_seconds=_READY_TIMEOUT_SECONDS, body=False
+            )
         except NosanaError:
             return False
-        return response.status < 500 and response.status != 404
+
+
+def _is_up(response: Response) -> bool:
+    return response.status < 500 and response.status != 404
 
 
 def _ports(expose: Any) -> list[int | float | str]:

@@ -16,7 +16,7 @@ from .base58 import b58decode
 from .errors import InvalidInput, NotFound, Refused, UnexpectedAnswer
 
 if TYPE_CHECKING:
-    from .http import Http
+    from .http import Http, Response
 
 LABEL = "Nosana API"
 _ADVICE = "api_url or NOSANA_API_URL"
@@ -88,43 +88,18 @@ class Api:
 
     async def listings(self) -> list[MarketListing]:
         """All markets in the order of the answer; entries without a proper slug and address are left out."""
-        response = await self._http.request(
-            "GET", f"{self._api_url}/api/markets/", label=LABEL, advice=f"{_ADVICE}, or give the market by its address"
+        return await self._http.request(
+            "GET", f"{self._api_url}/api/markets/", _listings, label=LABEL, advice=f"{_ADVICE}, or give the market by its address"
         )
-        if response.status != 200:
-            raise Refused(f"The {LABEL} refuses the list of markets (HTTP {response.status}); {_BY_ADDRESS}.", status=response.status)
-        try:
-            entries = response.json()
-        except UnexpectedAnswer:
-            entries = None
-        if not isinstance(entries, list):
-            raise UnexpectedAnswer(f"The {LABEL} answered no list of markets; {_BY_ADDRESS}.")
-        if len(entries) > _MOST_MARKETS:
-            raise UnexpectedAnswer(f"The {LABEL} answered more than {_MOST_MARKETS} markets, which cannot be true; {_BY_ADDRESS}.")
-        return [listing for listing in map(_listing, entries) if listing is not None]
 
     async def credits(self, api_key: str) -> Credits:
         """The credits of the account that the key belongs to."""
         key = api_key.strip()
         if not (key.isascii() and key.isprintable()) or " " in key:
             raise InvalidInput("api_key holds characters that no API key has; check api_key or NOSANA_API_KEY.")
-        response = await self._http.request(
-            "GET", f"{self._api_url}/api/credits/balance", label=LABEL, advice=_ADVICE, headers={"Authorization": f"Bearer {key}"}
+        return await self._http.request(
+            "GET", f"{self._api_url}/api/credits/balance", _credits, label=LABEL, advice=_ADVICE, headers={"Authorization": f"Bearer {key}"}
         )
-        if response.status in (401, 403):
-            raise Refused(
-                f"The {LABEL} refuses the API key (HTTP {response.status}); check api_key or NOSANA_API_KEY.", status=response.status
-            )
-        if response.status != 200:
-            raise Refused(f"The {LABEL} refuses the balance of credits (HTTP {response.status}); check {_ADVICE}.", status=response.status)
-        answer = response.json()
-        amounts = [
-            _number(answer.get(f"{word}Credits")) if isinstance(answer, dict) else None for word in ("assigned", "reserved", "settled")
-        ]
-        assigned, reserved, settled = amounts
-        if assigned is None or reserved is None or settled is None:
-            raise UnexpectedAnswer(f"The {LABEL} answered a balance of credits that cannot be read; check {_ADVICE}.")
-        return Credits(assigned, reserved, settled)
 
 
 def is_address(value: object) -> TypeGuard[str]:
@@ -135,6 +110,33 @@ def is_address(value: object) -> TypeGuard[str]:
         return len(b58decode(value)) == 32
     except ValueError:
         return False
+
+
+def _listings(response: Response) -> list[MarketListing]:
+    if response.status != 200:
+        raise Refused(f"The {LABEL} refuses the list of markets (HTTP {response.status}); {_BY_ADDRESS}.", status=response.status)
+    try:
+        entries = response.json()
+    except UnexpectedAnswer:
+        entries = None
+    if not isinstance(entries, list):
+        raise UnexpectedAnswer(f"The {LABEL} answered no list of markets; {_BY_ADDRESS}.")
+    if len(entries) > _MOST_MARKETS:
+        raise UnexpectedAnswer(f"The {LABEL} answered more than {_MOST_MARKETS} markets, which cannot be true; {_BY_ADDRESS}.")
+    return [listing for listing in map(_listing, entries) if listing is not None]
+
+
+def _credits(response: Response) -> Credits:
+    if response.status in (401, 403):
+        raise Refused(f"The {LABEL} refuses the API key (HTTP {response.status}); check api_key or NOSANA_API_KEY.", status=response.status)
+    if response.status != 200:
+        raise Refused(f"The {LABEL} refuses the balance of credits (HTTP {response.status}); check {_ADVICE}.", status=response.status)
+    answer = response.json()
+    amounts = [_number(answer.get(f"{word}Credits")) if isinstance(answer, dict) else None for word in ("assigned", "reserved", "settled")]
+    assigned, reserved, settled = amounts
+    if assigned is None or reserved is None or settled is None:
+        raise UnexpectedAnswer(f"The {LABEL} answered a balance of credits that cannot be read; check {_ADVICE}.")
+    return Credits(assigned, reserved, settled)
 
 
 def _listing(entry: Any) -> MarketListing | None:

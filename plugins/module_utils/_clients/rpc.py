@@ -22,7 +22,7 @@ from .program import TOKEN_PROGRAM, program_error, said
 from .servers import Servers
 
 if TYPE_CHECKING:
-    from .http import Http
+    from .http import Http, Response
 
 Value = TypeVar("Value")
 
@@ -361,9 +361,10 @@ class Rpc:
     async def _ask_once(self, url: str, method: str, params: list[Any], read: Callable[[Any], Value]) -> Value:
         self._id += 1
         body = json.dumps({"jsonrpc": "2.0", "id": self._id, "method": method, "params": params}).encode()
-        response = await self._http.request(
+        return await self._http.request(
             "POST",
             url,
+            lambda response: _result(response, method, read),
             label=LABEL,
             advice=ADVICE,
             content=body,
@@ -371,30 +372,32 @@ class Rpc:
             max_bytes=_MAX_SEARCH_BYTES if method == "getProgramAccounts" else _MAX_BYTES,
             attempts=self._servers.attempts,
         )
-        if response.status in (401, 403):
-            raise Refused(
-                f"The {LABEL} refuses access (HTTP {response.status}); check the key in rpc_url or NOSANA_RPC_URL.", status=response.status
-            )
-        answer = response.json()
-        if not isinstance(answer, dict):
-            raise UnexpectedAnswer(f"The {LABEL} answered {method} with something that is no JSON-RPC answer (HTTP {response.status}).")
-        if isinstance(answer.get("error"), dict):
-            error = answer["error"]
-            code = error.get("code")
-            known = isinstance(code, int) and abs(code) < 2**31
-            raise Refused(
-                f"The {LABEL} refuses {method}: {said(error.get('message'))} ({code if known else said(code)}).",
-                rpc_code=code if known else None,
-                data=_preflight(error.get("data")),
-            )
-        if response.status != 200 or "result" not in answer:
-            raise UnexpectedAnswer(
-                f"The {LABEL} answered {method} without a result (HTTP {response.status}); is rpc_url a Solana RPC node?"
-            )
-        try:
-            return read(answer["result"])
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError, binascii.Error):
-            raise UnexpectedAnswer(f"The {LABEL} answered {method} in a shape that cannot be read.") from None
+
+
+def _result(response: Response, method: str, read: Callable[[Any], Value]) -> Value:
+    """What `read` makes of the result in a JSON-RPC answer."""
+    if response.status in (401, 403):
+        raise Refused(
+            f"The {LABEL} refuses access (HTTP {response.status}); check the key in rpc_url or NOSANA_RPC_URL.", status=response.status
+        )
+    answer = response.json()
+    if not isinstance(answer, dict):
+        raise UnexpectedAnswer(f"The {LABEL} answered {method} with something that is no JSON-RPC answer (HTTP {response.status}).")
+    if isinstance(answer.get("error"), dict):
+        error = answer["error"]
+        code = error.get("code")
+        known = isinstance(code, int) and abs(code) < 2**31
+        raise Refused(
+            f"The {LABEL} refuses {method}: {said(error.get('message'))} ({code if known else said(code)}).",
+            rpc_code=code if known else None,
+            data=_preflight(error.get("data")),
+        )
+    if response.status != 200 or "result" not in answer:
+        raise UnexpectedAnswer(f"The {LABEL} answered {method} without a result (HTTP {response.status}); is rpc_url a Solana RPC node?")
+    try:
+        return read(answer["result"])
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError, binascii.Error):
+        raise UnexpectedAnswer(f"The {LABEL} answered {method} in a shape that cannot be read.") from None
 
 
 def _is_verdict(error: NosanaError) -> bool:

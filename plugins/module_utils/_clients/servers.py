@@ -19,8 +19,9 @@ Answer = TypeVar("Answer")
 
 _ROUNDS = 3
 _BETWEEN_ROUNDS_SECONDS = 1.0
-# Another server may be up, allow what this one refuses, or have what this one lacks.
+# Another server may be up, allow what this one refuses, or have what this one lacks; the same one may be well again in a moment.
 _WORTH_ANOTHER = (Unreachable, Refused, UnexpectedAnswer, NotFound)
+_WORTH_ANOTHER_ROUND = (Unreachable, UnexpectedAnswer)
 
 
 class Servers:
@@ -47,8 +48,8 @@ class Servers:
     async def ask(self, question: Callable[[str], Awaitable[Answer]], *, decides: Callable[[NosanaError], bool] | None = None) -> Answer:
         """The first answer that a server gives to `question`, which is told the URL to ask.
 
-        An error for which `decides` holds is the answer. When all servers fail, a refusal is raised rather than an outage, because it says
-        more; when none of them could be reached after some rounds, one sentence tells which were tried.
+        An error for which `decides` holds is the answer. Servers that are not well are asked in some rounds. When all fail, a refusal is
+        raised rather than an outage, because it says more; when none of them could be reached, one sentence tells which were tried.
         """
         if len(self.urls) == 1:
             return await question(self.urls[0])
@@ -63,11 +64,11 @@ class Servers:
                     if decides is not None and decides(error):
                         raise
                     causes[url] = error
-                    self._failures[url] += isinstance(error, Unreachable)
+                    self._failures[url] += isinstance(error, _WORTH_ANOTHER_ROUND)
                 else:
                     self._failures[url] = 0
                     return answer
-            if not any(isinstance(error, Unreachable) for error in causes.values()):
+            if not any(isinstance(error, _WORTH_ANOTHER_ROUND) for error in causes.values()):
                 break
         for cause in causes.values():
             if not isinstance(cause, Unreachable):

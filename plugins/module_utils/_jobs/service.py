@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._clients.errors import AmbiguousName, ChangeRefused, InvalidInput, Moved, NosanaError, NotFound, ProgramError
 from .._clients.ipfs import cid_of, encode_document
+from .._clients.rest import MarketListing
 from .apply import MOVED_ON, Applier, BalanceChange, Draft, Prepared
 from .budget import JOB_BYTES, MOST_TIMEOUT_SECONDS, check_declared, check_money, fee_taken
 from .cache import Cache, facts_of_definition
@@ -361,14 +362,21 @@ class JobService:
     # --- the market ---------------------------------------------------------------------------------------------------
 
     async def _granted(self, wish: Wish, desired: Desired, seen: Observation) -> tuple[Desired, Observation]:
-        """The market that a wish comes to: that of the job that waits or runs while it fits, whatever prices do; else the cheapest."""
+        """The market that a wish comes to: that of the job that waits or runs while it fits, else the cheapest. What prices do since a job was
+        posted is no reason to replace it; where it is replaced for another one, the new job pays the present price, so that has to fit.
+        """
         listings = await self._api.listings()
         if len(seen.active) == 1:
             address = seen.active[0].account.market
             listing = next((entry for entry in listings if entry.address == address), None)
             if listing is None or fits(listing, replace(wish, max_price=None)):
-                markets = await read_markets(self._rpc, self._network, [address])
-                return replace(desired, market=address), replace(seen, market=markets.get(address))
+                market = (await read_markets(self._rpc, self._network, [address])).get(address)
+                stays, there = replace(desired, market=address), replace(seen, market=market)
+                if market is None or fits(replace(listing or MarketListing(address), price=market.job_price), wish):
+                    return stays, there
+                plan = plan_present(stays, await self._current(there, stays), market_timeout_seconds=market.job_timeout_seconds)
+                if plan.posts is None:
+                    return stays, there
         markets = await read_markets(
             self._rpc, self._network, [entry.address for entry in listings if fits(entry, replace(wish, max_price=None))]
         )
@@ -397,7 +405,7 @@ class JobService:
         if desired is not None and job.definition_cid == desired.cid:
             definition: dict[str, Any] | None = desired.document
         elif desired is not None and (job.active or (desired.rerun in ("never", "failed") and desired.on_change != "ignore")):
-            definition = await self._reader.definition(job)
+            definition = await self._definition_to_compare(job)
         else:
             definition = await self._reader.definition_if_readable(job)
         current = await self._reader.judged(job, definition, seen.now_seconds)
@@ -410,6 +418,16 @@ class JobService:
             claimed = complete and current.verdict.reason == "stopped"
             return replace(current, verdict=_not_stopped(current.verdict)) if claimed else current
         return replace(current, removed=True)
+
+    async def _definition_to_compare(self, job: ObservedJob) -> dict[str, Any]:
+        try:
+            return await self._reader.definition(job)
+        except NotFound:
+            remedy = "remove the job with state=absent first" if job.active else "set rerun=finished to post another one"
+            raise NotFound(
+                f"The definition {job.definition_cid} of the job {job.address} is found nowhere on IPFS, so it cannot be compared with the "
+                f"declared one and nothing was changed; run it again later, or {remedy}."
+            ) from None
 
     # --- describing ---------------------------------------------------------------------------------------------------
 

@@ -129,7 +129,7 @@ before = set(sys.modules)
 
 async def ask() -> None:
     async with Http(SystemClock(), attempts=1, client=_action._shared.client()) as http:
-        await http.request("GET", "http://127.0.0.1:1", label="server")
+        await http.request("GET", "http://127.0.0.1:1", str, label="server")
 
 try:
     _action._shared.run(ask())

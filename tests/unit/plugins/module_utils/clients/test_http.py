@@ -53,7 +53,24 @@ class FakeClock:
         return 0.5
 
 
-def ask(handler: Handler, *, url: str = "http://server.example/", max_bytes: int = 1000, attempts: int = 5) -> tuple[Response, FakeClock]:
+def as_it_is(response: Response) -> Response:
+    return response
+
+
+def only_ok(response: Response) -> Response:
+    if response.body != b"ok":
+        raise UnexpectedAnswer("It is not ok.")
+    return response
+
+
+def ask(
+    handler: Handler,
+    *,
+    url: str = "http://server.example/",
+    max_bytes: int = 1000,
+    attempts: int = 5,
+    read: Callable[[Response], Response] = as_it_is,
+) -> tuple[Response, FakeClock]:
     clock = FakeClock()
 
     async def run() -> Response:
@@ -61,6 +78,7 @@ def ask(handler: Handler, *, url: str = "http://server.example/", max_bytes: int
             return await http.request(
                 "POST",
                 url,
+                read,
                 label="test server",
                 advice="an option",
                 content=b"{}",
@@ -182,10 +200,26 @@ def test_a_server_that_drips_its_answer_without_end_is_not_waited_for() -> None:
     async def run() -> None:
         transport = httpx.MockTransport(lambda _request: httpx.Response(200, stream=endless))
         async with Http(FakeClock(), attempts=1, timeout_seconds=0.05, transport=transport) as http:
-            await http.request("GET", "http://slow.example/", label="test server", max_bytes=10**9)
+            await http.request("GET", "http://slow.example/", lambda response: response, label="test server", max_bytes=10**9)
 
     with pytest.raises(Unreachable, match="no answer in time"):
         asyncio.run(run())
+
+
+def test_what_cannot_be_used_is_asked_for_again() -> None:
+    handler, requests = answers(httpx.Response(200, text="<html>"), httpx.Response(502), httpx.Response(200, text="ok"))
+    response, clock = ask(handler, read=only_ok)
+    assert (response.body, len(requests), clock.slept) == (b"ok", 3, [0.25, 0.5])
+
+
+def test_what_can_never_be_used_is_given_up_and_its_own_sentence_told() -> None:
+    handler, requests = answers(httpx.Response(503), httpx.Response(200, text="<html>"))
+    with pytest.raises(UnexpectedAnswer, match="It is not ok"):
+        ask(handler, read=only_ok)
+    assert len(requests) == 5
+    handler, _requests = answers(httpx.Response(200, text="<html>"), httpx.Response(503))
+    with pytest.raises(Unreachable, match="HTTP 503"):
+        ask(handler, read=only_ok)
 
 
 def test_what_is_no_json_is_said_to_be_none() -> None:

@@ -69,7 +69,7 @@ def ask(call: Callable[[Rpc], Awaitable[Any]], answer: Any, *, status: int = 200
         transport = httpx.MockTransport(
             lambda _request: httpx.Response(status, text=answer if isinstance(answer, str) else json.dumps(answer))
         )
-        async with Http(SystemClock(), transport=transport) as http:
+        async with Http(SystemClock(), attempts=1, transport=transport) as http:
             return await call(Rpc(http, "http://rpc.example/"))
 
     return asyncio.run(run())
@@ -101,7 +101,7 @@ def test_what_a_history_shows_is_not_taken_back_by_a_node_that_is_behind() -> No
         return httpx.Response(200, json={"jsonrpc": "2.0", "id": 1, "result": [{"signature": "a", "err": None, "slot": 500}]})
 
     async def twice() -> None:
-        async with Http(SystemClock(), transport=httpx.MockTransport(answer)) as http:
+        async with Http(SystemClock(), attempts=1, transport=httpx.MockTransport(answer)) as http:
             rpc = Rpc(http, "http://node.test")
             await rpc.get_signatures_for_address(KEY)
             await rpc.get_signatures_for_address(KEY)

@@ -171,11 +171,17 @@ def test_a_run_among_broken_servers_comes_to_its_end() -> None:
     assert nodes.clock.seconds < 300
 
 
-def fetch(*answers: Any) -> Any:
+def fetch(*answers: Any, asked: list[int] | None = None) -> Any:
+    """Each gateway's answer; of several in a list the next one each time, and the last one for ever."""
     cid = cid_of(b"{}")
 
     def answer(request: httpx.Request) -> httpx.Response:
-        found = answers[int(request.url.host.partition(".")[0])]
+        number = int(request.url.host.partition(".")[0])
+        if asked is not None:
+            asked.append(number)
+        found = answers[number]
+        if isinstance(found, list):
+            found = found.pop(0) if len(found) > 1 else found[0]
         if isinstance(found, Exception):
             raise found
         return found  # type: ignore[no-any-return]
@@ -196,6 +202,30 @@ def fetch(*answers: Any) -> Any:
 )
 def test_the_next_gateway_has_the_content(first: Any) -> None:
     assert fetch(first, httpx.Response(200, content=b"{}")) == b"{}"
+
+
+HTML, RIGHT = httpx.Response(200, text="<html>"), httpx.Response(200, content=b"{}")
+
+
+@pytest.mark.parametrize(
+    "wrong", [HTML, httpx.Response(200, content=b""), httpx.Response(200, content=b"[]")], ids=["html", "cut", "other"]
+)
+def test_what_a_gateway_got_wrong_is_read_again(wrong: httpx.Response) -> None:
+    assert fetch([wrong, wrong, RIGHT]) == b"{}"
+
+
+def test_another_gateway_is_asked_before_the_same_one_again() -> None:
+    asked: list[int] = []
+    assert fetch([HTML, RIGHT], HTML, asked=asked) == b"{}"
+    assert asked == [0, 1, 0]
+
+
+@pytest.mark.parametrize("gateways", [1, 2])
+def test_what_all_gateways_get_wrong_is_never_used(gateways: int) -> None:
+    asked: list[int] = []
+    with pytest.raises(UnexpectedAnswer, match="is not Qm"):
+        fetch(*[HTML] * gateways, asked=asked)
+    assert len(asked) == {1: 5, 2: 6}[gateways]
 
 
 def test_what_no_gateway_has_is_not_found() -> None:

@@ -211,7 +211,7 @@ def test_localnet_on_the_real_chain_is_refused(chain: Chain) -> None:
 def test_an_unreadable_definition_never_costs_a_running_job(chain: Chain) -> None:
     chain.job(address(), DOCUMENT | {"deployment_id": "x"}, running=True)
     chain.content.clear()
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="remove the job with state=absent first"):
         present(chain)
     assert chain.sent == []
     assert absent(chain).changed  # to remove it, nothing has to be read

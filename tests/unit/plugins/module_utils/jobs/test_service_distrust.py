@@ -313,7 +313,7 @@ def test_a_service_that_was_stopped_early_is_so_when_its_account_is_closed_too(c
 def test_a_definition_that_nobody_has_any_more_does_not_lock_its_owner_out(chain: Chain) -> None:
     chain.job(address(), CHANGED, state=2, result=SUCCESS)
     del chain.content[cid_of(encode_document(CHANGED))]
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="set rerun=finished"):
         present(chain)
     assert present(chain, rerun="finished").changed
 

@@ -285,6 +285,10 @@ def test_a_wish_is_granted_by_the_cheapest_and_then_kept(chain: Chain, monkeypat
     assert first.after["market"] == MARKET
     dear = Wish(gpu="3060", max_price=Decimal("0.000001"))
     assert not present(chain, market=dear).changed  # prices moved; the job stays
+    sent = len(chain.sent)
+    with pytest.raises(NotFound, match="No market fits"):
+        present(chain, document=CHANGED, market=dear)  # the job that would take its place pays the present price
+    assert len(chain.sent) == sent
     with pytest.raises(NotFound, match="No market fits"):
         present(chain, market=Wish(gpu="4090"))
 
