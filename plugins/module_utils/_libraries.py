@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 import traceback
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["MISSING_LIBRARY", "MISSING_TRACEBACK", "httpx", "pydantic", "solders"]
+__all__ = ["MISSING_LIBRARY", "MISSING_TRACEBACK", "httpx", "pydantic", "solders", "websocket_client"]
 
 MISSING_LIBRARY: str | None = None
 MISSING_TRACEBACK: str | None = None
@@ -70,3 +71,12 @@ else:
     except ImportError:
         MISSING_LIBRARY, MISSING_TRACEBACK = "solders", traceback.format_exc()
         solders = _StandIn()
+
+
+def websocket_client() -> ModuleType | None:
+    """websockets' client, which only those who wait can use: a task that does not wait does not pay for its import, and it may be missing."""
+    try:
+        import websockets.asyncio.client
+    except ImportError:
+        return None
+    return websockets.asyncio.client

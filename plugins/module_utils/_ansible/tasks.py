@@ -20,6 +20,7 @@ from .._clients.http import Http
 from .._clients.ipfs import Ipfs
 from .._clients.networks import NETWORKS, Network
 from .._clients.node import NodeApi
+from .._clients.pubsub import PubSub
 from .._clients.rest import Api, is_address
 from .._clients.rpc import Rpc
 from .._clients.transaction import HIGHEST_PRIORITY_FEE, PriorityFee, Sender
@@ -29,6 +30,7 @@ from .._jobs.definition import declare, parse, redact, short_form
 from .._jobs.info import MarketQuery, market_info, wallet_info
 from .._jobs.lookup import JobLookup, Query
 from .._jobs.markets import Wish, parse_wish
+from .._jobs.progress import Tell
 from .._jobs.service import MOST_TIMEOUT_SECONDS, Declaration, JobService, Outcome, Wait, WaitFor
 
 Params = Mapping[str, Any]
@@ -59,8 +61,10 @@ class TaskResult:
     failure: NosanaError | None = None
 
 
-async def job_task(params: Params, *, check_mode: bool, clock: Clock | None = None, learn: Learn | None = None) -> TaskResult:
-    """nosana_job."""
+async def job_task(
+    params: Params, *, check_mode: bool, clock: Clock | None = None, learn: Learn | None = None, tell: Tell | None = None
+) -> TaskResult:
+    """nosana_job. `tell` is told, line by line, how things stand while a job is waited for; it has to mask secrets."""
     warnings: list[str] = []
     if params["id"] and (params["state"] != "absent" or params["purge"]):
         raise InvalidInput("id names a job to remove, so it goes with state=absent, and without purge, which goes by name.")
@@ -74,7 +78,7 @@ async def job_task(params: Params, *, check_mode: bool, clock: Clock | None = No
             outcome = await service.absent(name, dry_run=check_mode, purge=params["purge"])
     else:
         declaration = _declaration(params, warnings)
-        async with _service(params, warnings, clock, learn) as service:
+        async with _service(params, warnings, clock, learn, tell) as service:
             outcome = await service.present(declaration, wait=_wait(params), dry_run=check_mode)
     return _result(outcome, warnings)
 
@@ -161,7 +165,9 @@ async def _connect(params: Params, clock: Clock | None) -> AsyncIterator[_Connec
 
 
 @asynccontextmanager
-async def _service(params: Params, warnings: list[str], clock: Clock | None, learn: Learn | None) -> AsyncIterator[JobService]:
+async def _service(
+    params: Params, warnings: list[str], clock: Clock | None, learn: Learn | None, tell: Tell | None = None
+) -> AsyncIterator[JobService]:
     """The job service with all its clients."""
     priority = _priority_fee(params["priority_fee"])
     wallet = _wallet(params, warnings)
@@ -177,6 +183,8 @@ async def _service(params: Params, warnings: list[str], clock: Clock | None, lea
             clock=to.clock,
             cache=Cache.of(os.environ),
             learn=learn,
+            pubsub=PubSub(to.network.rpc_urls, to.clock),
+            tell=tell,
         )
 
 
