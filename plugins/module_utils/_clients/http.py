@@ -101,7 +101,7 @@ class Http:
 
         Raises Unreachable after the last try, UnexpectedAnswer when the body is larger than `max_bytes`. 4xx are returned.
         """
-        if not _is_url(url):
+        if not is_url(url):
             raise InvalidInput(f"The address of the {label} is no http:// or https:// URL; check {advice or 'its option'}.")
         attempts = 1 if self._lost_seconds > self._budget_seconds else attempts or self._attempts
         timeout = timeout_seconds or self._timeout_seconds
@@ -152,7 +152,8 @@ class Http:
                 return Response(response.status_code, response.headers, bytes(body), label)
 
 
-def _is_url(url: str) -> bool:
+def is_url(url: str) -> bool:
+    """Whether it can be asked: http or https, with a host, and well formed."""
     try:
         parts, _port, _host = urlsplit(url), urlsplit(url).port, httpx.URL(url).host
     except (ValueError, httpx.InvalidURL):

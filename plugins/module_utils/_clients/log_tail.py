@@ -51,11 +51,10 @@ class LogTail:
             await asyncio.wait({self._task})
 
     async def _listen(self, job: str, host: str) -> None:
-        url = websocket_url(host_url(host, self._node_domain))
         delay = _FIRST_DELAY_SECONDS
         while self._bytes < _MOST_BYTES:
             try:
-                async with self._connect(url) as connection:
+                async with self._connect(websocket_url(host_url(host, self._node_domain))) as connection:
                     await connection.send(json.dumps({"path": "/flog", "header": "", "body": {"jobAddress": job}}))
                     while self._bytes < _MOST_BYTES:
                         message = await connection.recv()

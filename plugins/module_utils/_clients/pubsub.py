@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from .errors import Unreachable
+from .http import is_url
 from .websocket import connect, websocket_url
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def pubsub_urls(rpc_urls: Sequence[str]) -> list[str]:
     A bare node knows no keys, and whoever listens on a next port may be somebody else; so it gets nothing but the host's name.
     """
     found = []
-    for url in rpc_urls:
+    for url in filter(is_url, rpc_urls):
         found.append(websocket_url(url))
         parts = urlsplit(found[-1])
         if parts.port is not None and parts.port < 65535:

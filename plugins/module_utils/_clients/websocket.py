@@ -64,4 +64,5 @@ async def connect(url: str) -> AsyncIterator[Connection]:
 
 def websocket_url(url: str) -> str:
     """The same place as seen by a WebSocket: http becomes ws, https wss."""
-    return "ws" + url.removeprefix("http") if url.startswith("http") else url
+    parts = urlsplit(url)
+    return parts._replace(scheme="wss" if parts.scheme == "https" else "ws").geturl()

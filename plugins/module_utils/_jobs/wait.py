@@ -66,5 +66,5 @@ class Pauses:
         if await self._waker.wait(rest):
             self._in_vain += 1
             self._soon = list(_AFTER_WAKING_SECONDS)
-        elif soon >= most_seconds:
+        elif max(least, soon) >= most_seconds:
             self._in_vain = 0
