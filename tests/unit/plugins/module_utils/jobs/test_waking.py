@@ -9,8 +9,7 @@ from collections.abc import Callable
 
 from ansible_collections.nosana.compute.plugins.module_utils._clients.pubsub import Waker
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.wait import wait_until
-
-from test_wait import FakeClock
+from ansible_collections.nosana.compute.tests.unit.plugins.module_utils.jobs.test_wait import FakeClock
 
 TEN_MINUTES, SLEEP = 600.0, 60.0
 
