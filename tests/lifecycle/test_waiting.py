@@ -5,13 +5,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -224,6 +228,33 @@ def test_ctrl_c_ends_a_wait_at_once_and_keeps_what_was_done(waiting: Waiting) ->
     assert "goes on and costs" in waiting.lines[-1]
     again = waiting.poster.job()
     assert (again.values["id"], again.values["changed"]) == (str(job), False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_while_the_module_waits_still_gives_a_result(waiting: Waiting, tmp_path: Path, number: signal.Signals) -> None:
+    """What a cancelled AWX job does to the process, and a keyboard."""
+    with relaying(waiting.stage.chain.url, waiting.stage.network.url) as relay:
+        process = _module(waiting.poster, tmp_path, **relay.options, wait_for="completed", wait_sleep=SLEEP_SECONDS)
+        until(lambda: "getTransaction" in relay.kinds and "getMultipleAccounts" in _after_confirmation(relay))
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    result = json.loads(output)
+    (job,) = waiting.stage.chain.jobs_of(waiting.poster.address)
+    assert (result["failed"], result["failure"]["code"], result["changed"]) == (True, "interrupted", True)
+    assert (result["id"], errors) == (str(job), b"")
+    assert f"({job}) was interrupted; it goes on and costs" in result["msg"]
+
+
+def _module(poster: Poster, directory: Path, **options: Any) -> subprocess.Popen[bytes]:
+    wanted = {"name": "job", "image": "nginx", "market": str(poster.market), "wallet": json.dumps(list(bytes(poster.key)))}
+    arguments = directory / "arguments.json"
+    arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": wanted | options | {"_ansible_remote_tmp": str(directory)}}), encoding="utf-8")
+    environment = os.environ | poster.stage.network.environment(directory / "unused.json")
+    environment |= {"PYTHONPATH": os.environ["ANSIBLE_COLLECTIONS_PATH"]}
+    module = "ansible_collections.nosana.compute.plugins.modules.nosana_job"
+    command = [sys.executable, "-m", module, str(arguments)]
+    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, env=environment, **pipes)
 
 
 class Fast(SystemClock):

@@ -32,6 +32,7 @@ from .._jobs.lookup import JobLookup, Query
 from .._jobs.markets import Wish, parse_wish
 from .._jobs.progress import Tell
 from .._jobs.service import MOST_TIMEOUT_SECONDS, Declaration, JobService, Outcome, Wait, WaitFor
+from .signals import signals_cancel
 
 Params = Mapping[str, Any]
 # Told the secrets of definitions that are read from IPFS, so that they are masked in logs and messages too.
@@ -185,6 +186,7 @@ async def _service(
             learn=learn,
             pubsub=PubSub(to.network.rpc_urls, to.clock),
             tell=tell,
+            waiting=signals_cancel,
         )
 
 

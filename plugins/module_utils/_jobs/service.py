@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -77,9 +78,10 @@ class JobService:
         learn: Learn | None = None,
         pubsub: PubSub | None = None,
         tell: Tell | None = None,
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """`learn` is told the secrets in definitions that are read, so that whoever prints can mask them; `tell` how things stand while a job
-        is waited for.
+        is waited for, which is what `waiting` is entered for.
         """
         self._network = network
         self._owner = str(wallet.pubkey())
@@ -90,7 +92,9 @@ class JobService:
         self._observer = Observer(rpc, documents, network, wallet, clock, cache or Cache.none())
         self._applier = Applier(rpc, ipfs, sender, network, wallet, clock)
         self._reader = Reader(documents, network, learn)
-        self._watcher = Watcher(network=network, node_api=node_api, reader=self._reader, clock=clock, pubsub=pubsub, tell=tell)
+        self._watcher = Watcher(
+            network=network, node_api=node_api, reader=self._reader, clock=clock, pubsub=pubsub, tell=tell, waiting=waiting
+        )
 
     # --- nosana_job ---------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -69,14 +69,18 @@ class Watcher:
         clock: Clock,
         pubsub: PubSub | None = None,
         tell: Tell | None = None,
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """`pubsub` says when it is worth looking again; `tell` is told how things stand while there is nothing to return yet."""
+        """`pubsub` says when it is worth looking again; `tell` is told how things stand while there is nothing to return yet; `waiting` is
+        entered for as long as nothing is lost when the task is cancelled.
+        """
         self._network = network
         self._node_api = node_api
         self._reader = reader
         self._clock = clock
         self._pubsub = pubsub
         self._tell = tell
+        self._waiting = waiting
 
     async def watch(
         self,
@@ -118,18 +122,19 @@ class Watcher:
         progress: Progress = "waiting"
         failure: NosanaError | None = None
         try:
-            async with (
-                self._waking(address) as waker,
-                self._telling(waker, address, name, document, wait, lambda: seen) as telling,
-            ):
-                _seen, progress = await wait_until(
-                    look,
-                    lambda look_now: _progress(wait.goal, look_now),
-                    clock=self._clock,
-                    timeout_seconds=0 if wait.goal == "posted" else wait.timeout_seconds,
-                    sleep_seconds=wait.sleep_seconds,
-                    waker=telling,
-                )
+            with self._waiting():
+                async with (
+                    self._waking(address) as waker,
+                    self._telling(waker, address, name, document, wait, lambda: seen) as telling,
+                ):
+                    _seen, progress = await wait_until(
+                        look,
+                        lambda look_now: _progress(wait.goal, look_now),
+                        clock=self._clock,
+                        timeout_seconds=0 if wait.goal == "posted" else wait.timeout_seconds,
+                        sleep_seconds=wait.sleep_seconds,
+                        waker=telling,
+                    )
         except NosanaError as error:
             outcome.failure = error
             outcome.job = outcome.job or {"address": address, "name": name}
