@@ -245,6 +245,14 @@ def test_a_signal_while_the_module_waits_still_gives_a_result(waiting: Waiting, 
     assert f"({job}) was interrupted; it goes on and costs" in result["msg"]
 
 
+def test_who_does_not_wait_does_not_pay_for_the_library(waiting: Waiting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    output, imports = _module(waiting.poster, tmp_path, wait_for="posted").communicate(timeout=PATIENCE_SECONDS)
+    assert json.loads(output)["changed"]
+    assert b"httpx" in imports
+    assert b"websockets" not in imports
+
+
 def _module(poster: Poster, directory: Path, **options: Any) -> subprocess.Popen[bytes]:
     wanted = {"name": "job", "image": "nginx", "market": str(poster.market), "wallet": json.dumps(list(bytes(poster.key)))}
     arguments = directory / "arguments.json"

@@ -140,7 +140,11 @@ class Watcher:
             outcome.job = outcome.job or {"address": address, "name": name}
             return
         except asyncio.CancelledError:
-            failure = self._interrupted(name, address, seen)
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+            if progress == "waiting":
+                failure = self._interrupted(name, address, seen)
         if seen is not None and seen.job is not None:
             outcome.job = self._reader.describe(seen.job, name, document, seen.verdict, fee=fee_of(seen.job))
         elif seen is not None and seen.last is not None:
@@ -157,9 +161,6 @@ class Watcher:
             )
 
     def _interrupted(self, name: str, address: str, seen: Look | None) -> Interrupted:
-        task = asyncio.current_task()
-        if task is not None:
-            task.uncancel()
         if seen is not None and seen.job is not None and seen.job.phase == "done":
             rest = "it is over, so run the task again to see its result."
         else:

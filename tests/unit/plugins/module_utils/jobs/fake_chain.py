@@ -297,10 +297,9 @@ def refused(name: str) -> ProgramError:
     return ProgramError(f"{name}.", name=name, number=None, instruction=0, logs=[])
 
 
-def service(chain: Any, tell: Tell | None = None) -> JobService:
-    return JobService(
-        network=NETWORK, wallet=WALLET, rpc=chain, ipfs=chain, api=chain, node_api=chain, sender=chain, clock=chain, tell=tell
-    )
+def service(chain: Any, tell: Tell | None = None, **more: Any) -> JobService:
+    clients = {"rpc": chain, "ipfs": chain, "api": chain, "node_api": chain, "sender": chain, "clock": chain}
+    return JobService(network=NETWORK, wallet=WALLET, tell=tell, **clients | more)
 
 
 def present(

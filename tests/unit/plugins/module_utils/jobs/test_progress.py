@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -14,15 +15,17 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.errors imp
 from ansible_collections.nosana.compute.plugins.module_utils._clients.log_tail import LogTail, last_line
 from ansible_collections.nosana.compute.plugins.module_utils._clients.pubsub import Sleeper
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.progress import Sight, Teller, duration
-from ansible_collections.nosana.compute.plugins.module_utils._jobs.service import Outcome, Wait
+from ansible_collections.nosana.compute.plugins.module_utils._jobs.service import Declaration, Outcome, Wait
 from ansible_collections.nosana.compute.tests.unit.plugins.module_utils.jobs.fake_chain import (
     DOCUMENT,
     HOST,
+    MARKET,
     PRICE,
     SUCCESS,
     Chain,
     address,
     present,
+    service,
 )
 
 RUNNING = Sight(f"running on {HOST}", 1_000, PRICE, 3600)
@@ -211,6 +214,21 @@ def test_a_wait_that_is_cut_off_before_its_first_look_names_the_job(chain: Chain
     outcome = present(chain, wait=LONG)
     assert isinstance(outcome.failure, Interrupted)
     assert (outcome.changed, outcome.job) == (True, {"address": address(), "name": "web"})
+
+
+def test_cut_off_when_the_goal_is_reached_it_is_reached(chain: Chain) -> None:
+    """While connections are closed, say."""
+
+    class Hangs:
+        @asynccontextmanager
+        async def watching(self, *_subscriptions: object) -> AsyncIterator[Sleeper]:
+            yield Sleeper(chain)
+            raise asyncio.CancelledError
+
+    chain.job(address(), running=True)
+    running = Declaration("web", DOCUMENT, MARKET, None)
+    outcome = asyncio.run(service(chain, pubsub=Hangs()).present(running, wait=Wait("running", 100, 5), dry_run=False))
+    assert (outcome.failure, outcome.job and outcome.job["status"]) == (None, "running")
 
 
 def test_cut_off_while_only_the_result_is_missing_it_costs_no_more(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
