@@ -206,6 +206,27 @@ def test_a_wait_that_is_cut_off_returns_what_was_done_and_says_that_the_job_cost
     assert (outcome.job["address"], outcome.job["status"]) == (address(), "pending")
 
 
+def test_a_wait_that_is_cut_off_leaves_its_task_as_it_was(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever bounds the task's time afterwards is not told that somebody has cancelled it."""
+    cancelling: list[int] = []
+
+    async def run() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+
+        async def sleep(_seconds: float) -> None:
+            task.cancel()
+            await asyncio.sleep(0)
+
+        monkeypatch.setattr(chain, "sleep", sleep)
+        outcome = await service(chain).present(Declaration("web", DOCUMENT, MARKET, None), wait=LONG, dry_run=False)
+        assert isinstance(outcome.failure, Interrupted)
+        cancelling.append(task.cancelling())
+
+    asyncio.run(run())
+    assert cancelling == [0]
+
+
 def test_a_wait_that_is_cut_off_before_its_first_look_names_the_job(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     async def hangs(_keys: object) -> None:
         raise asyncio.CancelledError

@@ -32,7 +32,12 @@ class Wakes:
 class Flood:
     """Wakes always."""
 
+    def __init__(self) -> None:
+        self.waits = 0
+
     async def wait(self, _seconds: float) -> bool:
+        self.waits += 1
+        assert self.waits < 1000, "nobody looks that often"
         return True
 
 
@@ -57,7 +62,7 @@ def looks(waker: Callable[[FakeClock], Waker], *, over_at: float = 1e9, seen: Ca
 
 
 def test_who_is_never_woken_looks_once_a_minute() -> None:
-    assert looks(lambda clock: Wakes(clock)) == [SLEEP * number for number in range(11)]
+    assert looks(Wakes) == [SLEEP * number for number in range(11)]
 
 
 def test_what_is_told_is_seen_at_once() -> None:
@@ -81,6 +86,12 @@ def test_a_second_event_right_after_the_first_is_seen_within_a_second() -> None:
 
 def test_who_wakes_in_vain_all_the_time_makes_us_look_hardly_more_often() -> None:
     assert len(looks(lambda _clock: Flood())) <= 11 + 9
+
+
+def test_news_are_no_reason_to_look_less() -> None:
+    events = [3.0 * number for number in range(1, 60)]
+    moments = looks(lambda clock: Wakes(clock, *events), seen=lambda time: int(time / 3))
+    assert set(events) <= set(moments)
 
 
 def test_after_a_quiet_minute_a_wake_up_counts_again() -> None:
