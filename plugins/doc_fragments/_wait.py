@@ -28,12 +28,16 @@ options:
   wait_timeout:
     description:
       - How long to wait at most, in seconds. When it is over the task fails and returns the last state; the job goes on.
+      - A wait that is interrupted (Ctrl-C, a cancelled AWX job) ends at once. The job goes on and costs then, too.
     type: int
     default: 300
     aliases: [completion_timeout_seconds]
   wait_sleep:
     description:
       - How long to sleep between two looks, in seconds.
+      - Where the Python library C(websockets) is installed and the RPC node has PubSub, what happens to the job on the chain is noticed within
+        a second or so, however long this is, so that V(30) or more spares the node in long waits. Otherwise it is noticed after this time at
+        the latest, as is a service that answers (O(wait_for=ready)).
     type: float
     default: 2.0
 """

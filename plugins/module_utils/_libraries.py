@@ -10,9 +10,10 @@ from __future__ import annotations
 import platform
 import re
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["httpx", "library_trouble", "pydantic", "solders"]
+__all__ = ["httpx", "library_trouble", "pydantic", "solders", "websocket_client"]
 
 # What each library must be at least; the same figures as in meta/ee-requirements.txt and in the documentation's requirements.
 OLDEST = {"httpx": (0, 27), "pydantic": (2, 7), "solders": (0, 26)}
@@ -114,3 +115,12 @@ else:
         solders = _missing("solders", error)
     else:
         solders = _usable("solders", solders)
+
+
+def websocket_client() -> ModuleType | None:
+    """websockets' client, which only those who wait can use: a task that does not wait does not pay for its import, and it may be missing."""
+    try:
+        import websockets.asyncio.client
+    except ImportError:
+        return None
+    return websockets.asyncio.client

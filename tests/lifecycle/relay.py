@@ -93,6 +93,9 @@ def _handler(relay: Relay, upstream: httpx.Client) -> type[BaseHTTPRequestHandle
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
+            if self.headers.get("Upgrade"):
+                self.send_error(501)  # PubSub is not passed on, and is no question
+                return
             self._serve(b"")
 
         def do_POST(self) -> None:

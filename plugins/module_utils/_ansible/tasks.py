@@ -20,6 +20,7 @@ from .._clients.http import Http
 from .._clients.ipfs import Ipfs
 from .._clients.networks import NETWORKS, Network
 from .._clients.node import NodeApi
+from .._clients.pubsub import PubSub
 from .._clients.rest import Api, is_address
 from .._clients.rpc import Rpc
 from .._clients.transaction import HIGHEST_PRIORITY_FEE, PriorityFee, Sender
@@ -29,8 +30,10 @@ from .._jobs.definition import declare, parse, redact, short_form
 from .._jobs.info import MarketQuery, market_info, wallet_info
 from .._jobs.lookup import JobLookup, Query
 from .._jobs.markets import Wish, parse_wish
+from .._jobs.progress import Tell
 from .._jobs.service import MOST_TIMEOUT_SECONDS, Declaration, JobService, Outcome, Wait, WaitFor
 from .._libraries import httpx
+from .signals import signals_cancel
 
 Params = Mapping[str, Any]
 # Told the secrets of definitions that are read from IPFS, so that they are masked in logs and messages too.
@@ -63,9 +66,15 @@ class TaskResult:
 
 
 async def job_task(
-    params: Params, *, check_mode: bool, clock: Clock | None = None, learn: Learn | None = None, client: Client = None
+    params: Params,
+    *,
+    check_mode: bool,
+    clock: Clock | None = None,
+    learn: Learn | None = None,
+    client: Client = None,
+    tell: Tell | None = None,
 ) -> TaskResult:
-    """nosana_job."""
+    """nosana_job. `tell` is told, line by line, how things stand while a job is waited for; it has to mask secrets."""
     warnings: list[str] = []
     if params["id"] and (params["state"] != "absent" or params["purge"]):
         raise InvalidInput("id names a job to remove, so it goes with state=absent, and without purge, which goes by name.")
@@ -79,7 +88,7 @@ async def job_task(
             outcome = await service.absent(name, dry_run=check_mode, purge=params["purge"])
     else:
         declaration = _declaration(params, warnings)
-        async with _service(params, warnings, clock, learn, client) as service:
+        async with _service(params, warnings, clock, learn, client, tell) as service:
             outcome = await service.present(declaration, wait=_wait(params), dry_run=check_mode)
     return _result(outcome, warnings)
 
@@ -167,7 +176,7 @@ async def _connect(params: Params, clock: Clock | None, client: Client) -> Async
 
 @asynccontextmanager
 async def _service(
-    params: Params, warnings: list[str], clock: Clock | None, learn: Learn | None, client: Client
+    params: Params, warnings: list[str], clock: Clock | None, learn: Learn | None, client: Client, tell: Tell | None = None
 ) -> AsyncIterator[JobService]:
     """The job service with all its clients."""
     priority = _priority_fee(params["priority_fee"])
@@ -184,6 +193,9 @@ async def _service(
             clock=to.clock,
             cache=Cache.of(os.environ),
             learn=learn,
+            pubsub=PubSub(to.network.rpc_urls, to.clock),
+            tell=tell,
+            waiting=signals_cancel,
         )
 
 

@@ -151,6 +151,13 @@ class WaitTimeout(NosanaError):
     retryable = True
 
 
+class Interrupted(NosanaError):
+    """The waiting was cut off from outside; the job goes on and costs."""
+
+    code = "interrupted"
+    retryable = True
+
+
 class JobFailed(NosanaError):
     """The job ended without success while its success was awaited."""
 

@@ -113,7 +113,7 @@ class Http:
         Raises after the last try Unreachable or what `read` raised; UnexpectedAnswer when the body is larger than `max_bytes`, Refused where
         a proxy wants a password.
         """
-        if not _is_url(url):
+        if not is_url(url):
             raise InvalidInput(f"The address of the {label} is no http:// or https:// URL; check {advice or 'its option'}.")
         attempts = 1 if self._lost_seconds > self._budget_seconds else attempts or self._attempts
         timeout = timeout_seconds or self._timeout_seconds
@@ -211,7 +211,8 @@ def warm_up() -> None:
         _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 
-def _is_url(url: str) -> bool:
+def is_url(url: str) -> bool:
+    """Whether it can be asked: http or https, with a host, and well formed."""
     try:
         parts, _port, _host = urlsplit(url), urlsplit(url).port, httpx.URL(url).host
     except (ValueError, httpx.InvalidURL):

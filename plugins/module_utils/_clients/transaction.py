@@ -187,14 +187,15 @@ class Sender:
             landed = await self._look(signature, action)
             if landed is not None:
                 return landed
-            slot, height = await _readable(self._rpc.get_height())
-            if height > last_valid_block_height:
-                try:
-                    return await self._last_look(signature, slot, action)
-                except TransactionExpired:
-                    if sensible:
-                        raise
-                    raise Moved(f"Somebody else was first while it was tried to {action}; nothing was paid. Run it again.") from None
+            if polls and polls % _POLLS_PER_RESEND == 0:  # a blockhash lives for a minute: whether it is over is asked less often
+                slot, height = await _readable(self._rpc.get_height())
+                if height > last_valid_block_height:
+                    try:
+                        return await self._last_look(signature, slot, action)
+                    except TransactionExpired:
+                        if sensible:
+                            raise
+                        raise Moved(f"Somebody else was first while it was tried to {action}; nothing was paid. Run it again.") from None
             if self._clock.monotonic() - begun > _LONGEST_WAIT_SECONDS:
                 raise self._unknown(signature, action)
             await self._clock.sleep(_POLL_SECONDS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +33,12 @@ if TYPE_CHECKING:
     from .._clients.ipfs import Ipfs
     from .._clients.networks import Network
     from .._clients.node import NodeApi
+    from .._clients.pubsub import PubSub
     from .._clients.rest import Api
     from .._clients.rpc import Rpc
     from .._clients.transaction import Sender
     from .._libraries import solders
+    from .progress import Tell
 
 __all__ = ["MOST_TIMEOUT_SECONDS", "Declaration", "JobService", "Outcome", "Wait", "WaitFor"]
 
@@ -74,8 +77,13 @@ class JobService:
         clock: Clock,
         cache: Cache | None = None,
         learn: Learn | None = None,
+        pubsub: PubSub | None = None,
+        tell: Tell | None = None,
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """`learn` is told the secrets in definitions that are read, so that whoever prints can mask them."""
+        """`learn` is told the secrets in definitions that are read, so that whoever prints can mask them; `tell` how things stand while a job
+        is waited for, which is what `waiting` is entered for.
+        """
         self._network = network
         self._owner = str(wallet.pubkey())
         self._rpc = rpc
@@ -85,7 +93,9 @@ class JobService:
         self._observer = Observer(rpc, documents, network, wallet, clock, cache or Cache.none())
         self._applier = Applier(rpc, ipfs, sender, network, wallet, clock)
         self._reader = Reader(documents, network, learn)
-        self._watcher = Watcher(network=network, node_api=node_api, reader=self._reader, clock=clock)
+        self._watcher = Watcher(
+            network=network, node_api=node_api, reader=self._reader, clock=clock, pubsub=pubsub, tell=tell, waiting=waiting
+        )
 
     # --- nosana_job ---------------------------------------------------------------------------------------------------
 
@@ -228,7 +238,7 @@ class JobService:
             known = job or known
             return job, now
 
-        first = None if plan.changed or current is None else Look(current.job, current.verdict)
+        first = None if plan.changed or current is None else Look(current.job, current.verdict, now_seconds=seen.now_seconds)
         fee_of = fee_taken(outcome, plan)
         await self._watcher.watch(again, address, desired.name, document, wait, outcome, first=first, fee_of=fee_of)
         return outcome

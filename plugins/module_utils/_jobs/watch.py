@@ -7,11 +7,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from .._clients.errors import JobFailed, NosanaError, WaitTimeout
+from .._clients.errors import Interrupted, JobFailed, NosanaError, WaitTimeout
+from .._clients.log_tail import LogTail
+from .._clients.program import run_filters
+from .._clients.pubsub import Sleeper, account_changes, program_changes
+from .cache import facts_of_definition
+from .progress import Teller, duration, sight
 from .report import gone, result_url
 from .verdict import Verdict, log_tail
 from .wait import Progress, wait_until
@@ -20,8 +26,10 @@ if TYPE_CHECKING:
     from .._clients.clock import Clock
     from .._clients.networks import Network
     from .._clients.node import NodeApi
+    from .._clients.pubsub import PubSub, Waker
     from .observe import ObservedJob
     from .outcome import Outcome
+    from .progress import Sight, Tell
     from .reader import Reader
 
 WaitFor = Literal["posted", "running", "ready", "completed"]
@@ -38,22 +46,41 @@ class Wait:
 
 @dataclass(frozen=True)
 class Look:
-    """One look at a job while waiting. `ready`: every service answers; `last`: what was seen before, of a job that is gone."""
+    """One look at a job while waiting. `ready`: every service answers; `last`: what was seen before, of a job that is gone;
+    now_seconds: the chain's time.
+    """
 
     job: ObservedJob | None
     verdict: Verdict
     ready: bool = False
     last: ObservedJob | None = None
+    now_seconds: int = field(default=0, compare=False)
 
 
 class Watcher:
     """Looks at a job again and again."""
 
-    def __init__(self, *, network: Network, node_api: NodeApi, reader: Reader, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        network: Network,
+        node_api: NodeApi,
+        reader: Reader,
+        clock: Clock,
+        pubsub: PubSub | None = None,
+        tell: Tell | None = None,
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """`pubsub` says when it is worth looking again; `tell` is told how things stand while there is nothing to return yet; `waiting` is
+        entered for as long as nothing is lost when the task is cancelled.
+        """
         self._network = network
         self._node_api = node_api
         self._reader = reader
         self._clock = clock
+        self._pubsub = pubsub
+        self._tell = tell
+        self._waiting = waiting
 
     async def watch(
         self,
@@ -67,48 +94,112 @@ class Watcher:
         first: Look | None,
         fee_of: Callable[[ObservedJob], int | None],
     ) -> None:
-        """Looks until the goal is reached, can no longer be reached, or time is up. `first` is what was seen already."""
+        """Looks until the goal is reached, can no longer be reached, or time is up. `first` is what was seen already.
 
-        seen_last: ObservedJob | None = first.job if first else None
+        Cut off from outside it ends at once, as if time were up: what was done before stands in the outcome, and has to be reported.
+        """
+        seen: Look | None = first
+        known, unused = first.job if first else None, first
 
         async def look() -> Look:
-            nonlocal first, seen_last
-            if first is not None and wait.goal != "ready":
-                seen, first = first, None
+            nonlocal seen, known, unused
+            if unused is not None and wait.goal != "ready":
+                seen, unused = unused, None
                 return seen
             job, now = await again()
-            if job is None and seen_last is not None and seen_last.phase == "done":
-                job = replace(seen_last, closed=True)  # somebody closed the account of a job that was over
+            if job is None and known is not None and known.phase == "done":
+                job = replace(known, closed=True)  # somebody closed the account of a job that was over
             if job is None:
                 gone = Verdict("cancelled", "removed", f"The job {address} was removed while it was waited for.")
-                return Look(None, gone, last=seen_last)
-            seen_last = job
+                seen = Look(None, gone, last=known)
+                return seen
+            known = job
             verdict = (await self._reader.judged(job, document, now)).verdict
-            return Look(job, verdict, wait.goal == "ready" and verdict.status == "running" and await self._all_ready(job, document))
+            ready = wait.goal == "ready" and verdict.status == "running" and await self._all_ready(job, document)
+            seen = Look(job, verdict, ready, now_seconds=now)
+            return seen
 
+        progress: Progress = "waiting"
+        failure: NosanaError | None = None
         try:
-            seen, progress = await wait_until(
-                look,
-                lambda look_now: _progress(wait.goal, look_now),
-                clock=self._clock,
-                timeout_seconds=0 if wait.goal == "posted" else wait.timeout_seconds,
-                sleep_seconds=wait.sleep_seconds,
-            )
+            with self._waiting():
+                async with (
+                    self._waking(address) as waker,
+                    self._telling(waker, address, name, document, wait, lambda: seen) as telling,
+                ):
+                    _seen, progress = await wait_until(
+                        look,
+                        lambda look_now: _progress(wait.goal, look_now),
+                        clock=self._clock,
+                        timeout_seconds=0 if wait.goal == "posted" else wait.timeout_seconds,
+                        sleep_seconds=wait.sleep_seconds,
+                        waker=telling,
+                    )
         except NosanaError as error:
             outcome.failure = error
             outcome.job = outcome.job or {"address": address, "name": name}
             return
-        if seen.job is not None:
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+            if progress == "waiting":
+                failure = self._interrupted(name, address, seen)
+        if seen is not None and seen.job is not None:
             outcome.job = self._reader.describe(seen.job, name, document, seen.verdict, fee=fee_of(seen.job))
-        elif seen.last is not None:
+        elif seen is not None and seen.last is not None:
             outcome.job = self._reader.describe(seen.last, name, document, seen.verdict, fee=fee_of(seen.last)) | gone(seen.last)
-        if progress == "impossible":
+        outcome.job = outcome.job or {"address": address, "name": name}
+        if failure is not None:
+            outcome.failure = failure
+        elif seen is not None and progress == "impossible":
             outcome.failure = await self._job_failed(name, address, wait.goal, seen)
-        elif progress == "waiting":
+        elif seen is not None and progress == "waiting":
             outcome.failure = WaitTimeout(
                 f"The job {name} ({address}) is {seen.verdict.status}, not {wait.goal}, after {wait.timeout_seconds:g} s; "
                 "it goes on and costs until it ends, so raise wait_timeout or remove it with state=absent."
             )
+
+    def _interrupted(self, name: str, address: str, seen: Look | None) -> Interrupted:
+        if seen is not None and seen.job is not None and seen.job.phase == "done":
+            rest = "it is over, so run the task again to see its result."
+        else:
+            rest = "it goes on and costs until it ends, so run the task again to wait for it, or remove it with state=absent."
+        interrupted = Interrupted(f"Waiting for the job {name} ({address}) was interrupted; {rest}")
+        if self._tell is not None:
+            self._tell(f"nosana_job: {interrupted}")
+        return interrupted
+
+    def _waking(self, address: str) -> AbstractAsyncContextManager[Waker]:
+        """What passes the time between two looks. Nothing is opened before the first pause."""
+        if self._pubsub is None:
+            return nullcontext(Sleeper(self._clock))
+        return self._pubsub.watching(account_changes(address), program_changes(self._network.jobs_program, run_filters(job=address)))
+
+    @asynccontextmanager
+    async def _telling(
+        self, waker: Waker, address: str, name: str, document: dict[str, Any], wait: Wait, seen: Callable[[], Look | None]
+    ) -> AsyncIterator[Waker]:
+        """The same, with a line now and then, where somebody wants to be told."""
+        if self._tell is None:
+            yield waker
+            return
+        log = LogTail(self._network.node_domain, self._clock)
+        confidential = facts_of_definition(document).confidential
+
+        def sees() -> tuple[Sight, int] | None:
+            look = seen()
+            if look is None or look.job is None:
+                return None
+            if look.job.run is not None and not confidential:
+                log.follow(address, look.job.run.node)
+            return sight(look.job, ready_wanted=wait.goal == "ready"), look.now_seconds
+
+        goal = f"waiting until the job {address} is {wait.goal}, at most {duration(wait.timeout_seconds)}"
+        try:
+            yield Teller(self._tell, name, goal, clock=self._clock, waker=waker, sees=sees, log_line=lambda: log.last)
+        finally:
+            await log.close()
 
     async def _job_failed(self, name: str, address: str, goal: WaitFor, seen: Look) -> JobFailed:
         """The failure of a job that was waited for: what happened, the end of its log, and where the whole result is."""

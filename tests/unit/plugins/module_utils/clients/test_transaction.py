@@ -54,6 +54,7 @@ class FakeRpc:
         simulation: Simulation | None = None,
     ) -> None:
         self.sent: list[bytes] = []
+        self.asked: list[str] = []
         self._statuses, self._sends, self._heights = list(statuses), list(sends), list(heights)
         self._simulation = simulation or Simulation(None, [], 1000)
 
@@ -81,9 +82,11 @@ class FakeRpc:
         return "signature"
 
     async def get_signature_status(self, _signature: str) -> tuple[int, SignatureStatus | None]:
+        self.asked.append("status")
         return 9, self._next(self._statuses)
 
     async def get_height(self) -> tuple[int, int]:
+        self.asked.append("height")
         return 9, self._next(self._heights)
 
     async def get_transaction_logs(self, _signature: str) -> list[str]:
@@ -128,7 +131,14 @@ def test_expired_means_that_nothing_was_paid() -> None:
 
 
 def test_landed_at_the_last_moment() -> None:
-    assert send(FakeRpc(statuses=[None, CONFIRMED], heights=[151])).slot == 7
+    looks = 5  # up to the question for the height
+    assert send(FakeRpc(statuses=[None] * looks + [CONFIRMED], heights=[151])).slot == 7
+
+
+def test_a_transaction_that_lands_soon_is_looked_for_and_nothing_else_is_asked() -> None:
+    rpc = FakeRpc(statuses=[None] * 3 + [CONFIRMED])
+    send(rpc)
+    assert (rpc.asked, len(rpc.sent)) == (["status"] * 4, 1)
 
 
 def test_seen_and_not_confirmed_is_not_called_anything_else() -> None:

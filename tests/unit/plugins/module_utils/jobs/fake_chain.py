@@ -33,6 +33,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.transactio
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.cache import Cache
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.identity import Identity
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.lookup import JobLookup, Query
+from ansible_collections.nosana.compute.plugins.module_utils._jobs.progress import Tell
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.service import Declaration, JobService, Outcome, Wait
 
 NETWORK = NETWORKS["localnet"]
@@ -296,16 +297,19 @@ def refused(name: str) -> ProgramError:
     return ProgramError(f"{name}.", name=name, number=None, instruction=0, logs=[])
 
 
-def service(chain: Any) -> JobService:
-    return JobService(network=NETWORK, wallet=WALLET, rpc=chain, ipfs=chain, api=chain, node_api=chain, sender=chain, clock=chain)
+def service(chain: Any, tell: Tell | None = None, **more: Any) -> JobService:
+    clients = {"rpc": chain, "ipfs": chain, "api": chain, "node_api": chain, "sender": chain, "clock": chain}
+    return JobService(network=NETWORK, wallet=WALLET, tell=tell, **clients | more)
 
 
-def present(chain: Chain, *, document: Any = None, wait: Wait = POSTED, dry_run: bool = False, **declared: Any) -> Outcome:
+def present(
+    chain: Chain, *, document: Any = None, wait: Wait = POSTED, dry_run: bool = False, tell: Tell | None = None, **declared: Any
+) -> Outcome:
     document = document or DOCUMENT
     declaration = Declaration(
         **{"name": "web", "document": document, "market": MARKET, "timeout_seconds": None, "on_change": "replace", **declared}
     )
-    return asyncio.run(service(chain).present(declaration, wait=wait, dry_run=dry_run))
+    return asyncio.run(service(chain, tell).present(declaration, wait=wait, dry_run=dry_run))
 
 
 def absent(chain: Chain, *, purge: bool = False, dry_run: bool = False) -> Outcome:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 
+from ansible_collections.nosana.compute.plugins.module_utils._clients.pubsub import Sleeper
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.wait import Progress, wait_until
 
 
@@ -37,7 +38,14 @@ def run(answers: list[Progress], *, timeout: float, sleep: float = 2.0) -> tuple
         return looks
 
     seen, progress = asyncio.run(
-        wait_until(look, lambda number: answers[min(number, len(answers)) - 1], clock=clock, timeout_seconds=timeout, sleep_seconds=sleep)
+        wait_until(
+            look,
+            lambda number: answers[min(number, len(answers)) - 1],
+            clock=clock,
+            timeout_seconds=timeout,
+            sleep_seconds=sleep,
+            waker=Sleeper(clock),
+        )
     )
     return seen, progress, clock.time
 
