@@ -78,9 +78,11 @@ class NosanaAction(NormalAction):  # type: ignore[misc]
         def learn(values: list[str]) -> None:
             register(hidden, masker.add(foreign(values)))
 
-        answer = _refusal(checked, self._task.action) or reply(
-            kind, params, Context(self._task.check_mode, learn, _shared.client), diff=self._task.diff, run=_shared.run
-        )
+        def tell(line: str) -> None:
+            self._display.display(masker.text(line), stderr=True)  # what machines read comes on the other stream
+
+        context = Context(self._task.check_mode, learn, _shared.client, None if self._task.no_log else tell)
+        answer = _refusal(checked, self._task.action) or reply(kind, params, context, diff=self._task.diff, run=_shared.run)
         for warning in [*both_named(self._task.args, spec), *answer.warnings]:
             self._display.warning(masker.text(warning))
         values = masker.value(answer.values) | {"invocation": {"module_args": shown_options(params, spec, masker)}}

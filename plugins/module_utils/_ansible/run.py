@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._clients.errors import NosanaError
+from .._jobs.progress import Tell
 from .._libraries import library_trouble
 from . import tasks
 from .options import JOB_INFO_RULES, JOB_RULES, MARKET_INFO_RULES, job_info_spec, job_spec, market_info_spec, wallet_info_spec
@@ -23,11 +24,14 @@ _DEBUG = "NOSANA_DEBUG"
 
 @dataclass(frozen=True)
 class Context:
-    """How a task is run. `learn` is told secrets that are found on the way; `client` gives connections that outlive it."""
+    """How a task is run. `learn` is told secrets that are found on the way; `client` gives connections that outlive it; `tell` is told how
+    things stand while a job is waited for.
+    """
 
     check_mode: bool
     learn: Learn
     client: Client = None
+    tell: Tell | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,9 @@ class Kind:
 
 KINDS = {
     "nosana_job": Kind(
-        job_spec, lambda params, to: tasks.job_task(params, check_mode=to.check_mode, learn=to.learn, client=to.client), JOB_RULES
+        job_spec,
+        lambda params, to: tasks.job_task(params, check_mode=to.check_mode, learn=to.learn, client=to.client, tell=to.tell),
+        JOB_RULES,
     ),
     "nosana_job_info": Kind(
         job_info_spec, lambda params, to: tasks.job_info_task(params, learn=to.learn, client=to.client), JOB_INFO_RULES
