@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import sys
@@ -33,6 +34,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._ansible.secrets im
     shown_options,
     withheld,
 )
+from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import Interrupted
 from ansible_collections.nosana.compute.plugins.module_utils._clients.http import new_client, warm_up
 from ansible_collections.nosana.compute.plugins.module_utils._libraries import library_trouble
 
@@ -88,6 +90,8 @@ class NosanaAction(NormalAction):  # type: ignore[misc]
         values = masker.value(answer.values) | {"invocation": {"module_args": shown_options(params, spec, masker)}}
         if answer.message is not None:
             values |= {"failed": True, "msg": masker.text(answer.message)}
+            if isinstance(answer.error, Interrupted):
+                last_words(values["msg"])
         kept = {key: value for key, value in values.items() if value is None or isinstance(value, bool)}
         return dict(remove_values(values, hidden)) | kept
 
@@ -139,6 +143,16 @@ class _Shared:
         if environment not in self._clients:
             self._clients[environment] = new_client()
         return self._clients[environment]
+
+
+# Workers have no standard error any more; what they say through Ansible is not printed once Ansible is interrupted.
+_standard_error = os.dup(2)
+
+
+def last_words(text: str) -> None:
+    """Says something though Ansible has been told to end."""
+    with contextlib.suppress(OSError):
+        os.write(_standard_error, f"{text}\n".encode())
 
 
 _shared = _Shared()
