@@ -1,4 +1,4 @@
-"""HTTP for all clients: the only file that touches the network. Retries, time-outs, size bounds, redaction."""
+"""HTTP for all clients: with websocket.py the only file that touches the network. Retries, time-outs, size bounds, redaction."""
 # Copyright (c) 2026, The nosana.compute contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
