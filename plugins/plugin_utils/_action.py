@@ -132,10 +132,17 @@ class _Shared:
         self._clients: dict[frozenset[tuple[str, str]], httpx.AsyncClient] = {}
 
     def run(self, task: Any) -> Any:
-        """Runs a coroutine to its end."""
+        """Runs a coroutine to its end. What comes from outside, such as the end of a task's `timeout`, cancels it, so that it can say so."""
         if self._runner is None or self._process != os.getpid():
             self._runner, self._process, self._clients = asyncio.Runner(), os.getpid(), {}
-        return self._runner.run(task)
+        try:
+            return self._runner.run(task)
+        except Exception:
+            raise
+        except BaseException:
+            self._runner.close()
+            self._runner = None
+            raise
 
     def client(self) -> httpx.AsyncClient:
         """The connections for the environment as it is now."""

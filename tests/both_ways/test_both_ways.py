@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -14,14 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import BIN, HERE, environment, other_python, results
 from solders.keypair import Keypair
 
 from nosana_localnet.server import Settings
 from nosana_localnet.thread import running
 
-HERE = Path(__file__).parent
-TREE = os.environ["ANSIBLE_COLLECTIONS_PATH"]
-BIN = Path(sys.executable).parent
 CLOCK = 1_780_000_000.0
 # What two runs of the same cannot have in common: each transaction holds a random number, so its signature differs.
 SIGNATURE = re.compile(r"\b[1-9A-HJ-NP-Za-km-z]{86,88}\b")
@@ -39,36 +36,6 @@ class Way:
     results: list[tuple[str, str, dict[str, Any]]]
     modules: int
     output: str
-
-
-def other_python(directory: Path) -> Path:
-    """The same Python under another name: to Ansible it is another interpreter, so the module is started."""
-    path = directory / "bin" / "python"
-    path.parent.mkdir()
-    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
-    path.chmod(0o755)
-    return path
-
-
-def environment(directory: Path, wanted: dict[str, str]) -> dict[str, str]:
-    """What a play is started with: nothing of the machine's own settings of Ansible and of the collection."""
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "NOSANA_"))},
-        "PATH": f"{BIN}:{os.environ['PATH']}",
-        "HOME": str(directory),
-        "RESULTS": str(directory / "results"),
-        "ANSIBLE_COLLECTIONS_PATH": TREE,
-        "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
-        "ANSIBLE_CALLBACKS_ENABLED": "results",
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_ASYNC_DIR": str(directory / "async"),
-        **wanted,
-    }
-
-
-def results(directory: Path) -> str:
-    """What the callback wrote."""
-    return (directory / "results").read_text(encoding="utf-8")
 
 
 def play(directory: Path, interpreter: Path) -> Way:

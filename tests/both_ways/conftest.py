@@ -1,0 +1,43 @@
+"""Plays as users start them: nothing of the machine's own settings of Ansible and of the collection, and every result in a file."""
+# SPDX-FileCopyrightText: 2026 The nosana.compute contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+TREE = os.environ["ANSIBLE_COLLECTIONS_PATH"]
+BIN = Path(sys.executable).parent
+
+
+def other_python(directory: Path) -> Path:
+    """The same Python under another name: to Ansible it is another interpreter, so the module is started."""
+    path = directory / "bin" / "python"
+    path.parent.mkdir()
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def environment(directory: Path, wanted: dict[str, str]) -> dict[str, str]:
+    """What a play is started with."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "NOSANA_"))},
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "HOME": str(directory),
+        "RESULTS": str(directory / "results"),
+        "ANSIBLE_COLLECTIONS_PATH": TREE,
+        "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
+        "ANSIBLE_CALLBACKS_ENABLED": "results",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_ASYNC_DIR": str(directory / "async"),
+        **wanted,
+    }
+
+
+def results(directory: Path) -> str:
+    """What the callback wrote."""
+    return (directory / "results").read_text(encoding="utf-8")
