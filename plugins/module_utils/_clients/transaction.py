@@ -194,7 +194,9 @@ class Sender:
                 except TransactionExpired:
                     if sensible:
                         raise
-                    raise Moved(f"Somebody else was first while it was tried to {action}; nothing was paid. Run it again.") from None
+                    raise Moved(
+                        f"Somebody else was first while it was tried to {action}; nothing was paid, so run the task again."
+                    ) from None
             if self._clock.monotonic() - begun > _LONGEST_WAIT_SECONDS:
                 raise self._unknown(signature, action)
             await self._clock.sleep(_POLL_SECONDS)
@@ -224,8 +226,11 @@ class Sender:
                 return landed
             slot, status = await _readable(self._rpc.get_signature_status(signature))
             if status is None and slot >= expired_slot:
+                self._rpc.not_before(slot)
                 raise TransactionExpired(
-                    f"The transaction to {action} did not land in time and never will; nothing was paid. Run it again."
+                    f"The transaction to {action} did not land in time and never will, so nothing was paid; run the task again, and if that "
+                    "repeats itself, set rpc_url or NOSANA_RPC_URL to another node.",
+                    signature=signature,
                 )
             await self._clock.sleep(_POLL_SECONDS)
         raise self._unknown(signature, action)
