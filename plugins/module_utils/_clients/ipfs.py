@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .base58 import b58decode, b58encode
 from .errors import InvalidInput, NotFound, Refused, UnexpectedAnswer
+from .http import redact_url
 from .servers import Servers
 
 if TYPE_CHECKING:
@@ -200,12 +201,15 @@ class Ipfs:
         response = await self._http.request(
             "GET", url, label=_GATEWAY, advice=_GATEWAY_ADVICE, max_bytes=max_bytes, attempts=self._gateways.attempts
         )
+        server = f"{_GATEWAY} at {redact_url(url)}"
         if response.status in (404, 410):
-            raise NotFound(f"The IPFS gateway has no content {cid}.")
+            raise NotFound(f"The {server} has no content {cid}; try again later, or set {_GATEWAY_ADVICE} to another gateway.")
         if response.status != 200:
-            raise Refused(f"The IPFS gateway refuses to show {cid} (HTTP {response.status}).", status=response.status)
+            raise Refused(f"The {server} refuses to show {cid} (HTTP {response.status}); check {_GATEWAY_ADVICE}.", status=response.status)
         if cid_of(response.body) != cid:
-            raise UnexpectedAnswer(f"The IPFS gateway answered something that is not {cid}; it is not used.")
+            raise UnexpectedAnswer(
+                f"The {server} answered something else than the content {cid}, which is not used; check {_GATEWAY_ADVICE}."
+            )
         return response.body
 
     async def fetch_json(self, cid: str) -> Any:

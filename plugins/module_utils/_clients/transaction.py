@@ -84,10 +84,13 @@ async def _readable(question: Awaitable[Answer]) -> Answer:
 
 
 def _is_clear(error: NosanaError) -> bool:
-    """Whether a node has looked at the transaction and refuses it, rather than being unwell itself."""
+    """Whether a node has looked at the transaction and refuses it, rather than being unwell itself.
+
+    One that does not know its blockhash is behind, or its time is over: the block height decides that, as for any other that does not land.
+    """
     if isinstance(error, (ProgramError, InsufficientFunds)):
         return True
-    if error.details.get("error") == "AlreadyProcessed":
+    if error.details.get("error") in ("AlreadyProcessed", "BlockhashNotFound"):
         return False
     return isinstance(error, Refused) and (
         error.details.get("rpc_code") in _CLEAR_CODES or "status" in error.details or "error" in error.details
