@@ -171,7 +171,7 @@ races-and-kills:
 		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(TESTS)
 
 .PHONY: test-plays
-test-plays: $(DEV)/.localnet tree ## ansible-playbook on bad days: one or two of each kind of fault, and a lost node
+test-plays: $(DEV)/.localnet tree ## ansible-playbook on bad days: one of each kind of fault, and a node that is lost
 	$(call say,plays on bad days)
 	@$(MAKE) plays
 

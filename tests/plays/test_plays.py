@@ -1,6 +1,6 @@
 """Each fault alone, through ansible-playbook: the right end or one clear sentence, in bounded time; and the plays after it set all right.
 
-NOSANA_PLAYS=all plays every case; otherwise one or two of each kind.
+NOSANA_PLAYS=all plays every case; otherwise one of each kind.
 """
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
