@@ -68,7 +68,7 @@ demo: $(DEMO)/.localnet build ## deploy three jobs on a local network, look at t
 		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py"
 
 .PHONY: test
-test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-secrets test-both-ways test-ground test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
+test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-plays test-secrets test-both-ways test-ground test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
 	$(call say,All tests passed)
 
 # --- parts of the tests ----------------------------------------------------------------------------------------------
@@ -179,6 +179,21 @@ test-kills: $(DEV)/.localnet tree ## runs that are killed, at 200 random moments
 races-and-kills:
 	@cd "$(COLLECTION)/tests/races" && $(RUN_IN_DEV) NOSANA_KILLS=$(KILLS) NOSANA_SEED="$(or $(SEED),nosana.compute)" \
 		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(TESTS)
+
+.PHONY: test-plays
+test-plays: $(DEV)/.localnet tree ## ansible-playbook on bad days: one of each kind of fault, and a node that is lost
+	$(call say,plays on bad days)
+	@$(MAKE) plays
+
+.PHONY: test-bad-plays
+test-bad-plays: $(DEV)/.localnet tree ## ansible-playbook meets every fault in every scene, with a table of how it ended; about ten minutes
+	$(call say,plays on all bad days)
+	@$(MAKE) plays PLAYS=all
+
+.PHONY: plays
+plays:
+	@cd "$(COLLECTION)/tests/plays" && $(RUN_IN_DEV) NOSANA_PLAYS=$(PLAYS) \
+		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
 
 .PHONY: bench
 bench: $(DEV)/.localnet tree ## how quick the collection is and how often it asks, against what was promised

@@ -145,7 +145,7 @@ class ChangeRefused(NosanaError):
 
 
 class WaitTimeout(NosanaError):
-    """The awaited state was not reached in time; the job goes on and costs."""
+    """The awaited state was not reached in time; the job goes on and costs, or it is over and its result cannot be read."""
 
     code = "wait_timeout"
     retryable = True

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .base58 import b58decode, b58encode
 from .errors import InvalidInput, NotFound, Refused, UnexpectedAnswer
+from .http import redact_url
 from .servers import Servers
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ class Ipfs:
             return await self._http.request(
                 "GET",
                 url.rstrip("/") + f"/{cid}",
-                lambda response: _verified(response, cid),
+                lambda response: _verified(response, cid, f"{_GATEWAY} at {redact_url(url)}"),
                 label=_GATEWAY,
                 advice=_GATEWAY_ADVICE,
                 max_bytes=max_bytes,
@@ -219,14 +220,14 @@ def _pinned(response: Response, cid: str) -> str:
     return cid
 
 
-def _verified(response: Response, cid: str) -> bytes:
+def _verified(response: Response, cid: str, server: str) -> bytes:
     """The content that a gateway showed, which has to be that of the address."""
     if response.status in (404, 410):
-        raise NotFound(f"The IPFS gateway has no content {cid}.")
+        raise NotFound(f"The {server} has no content {cid}; try again later, or set {_GATEWAY_ADVICE} to another gateway.")
     if response.status != 200:
-        raise Refused(f"The IPFS gateway refuses to show {cid} (HTTP {response.status}).", status=response.status)
+        raise Refused(f"The {server} refuses to show {cid} (HTTP {response.status}); check {_GATEWAY_ADVICE}.", status=response.status)
     if cid_of(response.body) != cid:
-        raise UnexpectedAnswer(f"The IPFS gateway answered something that is not {cid}; it is not used.")
+        raise UnexpectedAnswer(f"The {server} answered something else than the content {cid}, which is not used; check {_GATEWAY_ADVICE}.")
     return response.body
 
 

@@ -216,7 +216,9 @@ class Rpc:
 
     async def get_genesis_hash(self) -> str:
         """Which chain this is."""
-        return await self._ask("getGenesisHash", [], _text)
+        found = await self._ask("getGenesisHash", [], _text)
+        self._genesis_hash = self._genesis_hash or found  # the first node may be lost before another one has to stand in for it
+        return found
 
     async def get_latest_blockhash(self) -> Blockhash:
         """For a transaction about to be signed. Whatever is asked afterwards is asked of nodes that know it."""

@@ -84,10 +84,13 @@ async def _readable(question: Awaitable[Answer]) -> Answer:
 
 
 def _is_clear(error: NosanaError) -> bool:
-    """Whether a node has looked at the transaction and refuses it, rather than being unwell itself."""
+    """Whether a node has looked at the transaction and refuses it, rather than being unwell itself.
+
+    One that does not know its blockhash is behind, or its time is over: the block height decides that, as for any other that does not land.
+    """
     if isinstance(error, (ProgramError, InsufficientFunds)):
         return True
-    if error.details.get("error") == "AlreadyProcessed":
+    if error.details.get("error") in ("AlreadyProcessed", "BlockhashNotFound"):
         return False
     return isinstance(error, Refused) and (
         error.details.get("rpc_code") in _CLEAR_CODES or "status" in error.details or "error" in error.details
@@ -195,7 +198,9 @@ class Sender:
                     except TransactionExpired:
                         if sensible:
                             raise
-                        raise Moved(f"Somebody else was first while it was tried to {action}; nothing was paid. Run it again.") from None
+                        raise Moved(
+                            f"Somebody else was first while it was tried to {action}; nothing was paid, so run the task again."
+                        ) from None
             if self._clock.monotonic() - begun > _LONGEST_WAIT_SECONDS:
                 raise self._unknown(signature, action)
             await self._clock.sleep(_POLL_SECONDS)
@@ -225,8 +230,11 @@ class Sender:
                 return landed
             slot, status = await _readable(self._rpc.get_signature_status(signature))
             if status is None and slot >= expired_slot:
+                self._rpc.not_before(slot)
                 raise TransactionExpired(
-                    f"The transaction to {action} did not land in time and never will; nothing was paid. Run it again."
+                    f"The transaction to {action} did not land in time and never will, so nothing was paid; run the task again, and if that "
+                    "repeats itself, set rpc_url or NOSANA_RPC_URL to another node.",
+                    signature=signature,
                 )
             await self._clock.sleep(_POLL_SECONDS)
         raise self._unknown(signature, action)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._clients import program as jobs_program
-from .._clients.errors import Moved, NosanaError, NotFound, OutcomeUnknown, Refused
+from .._clients.errors import Moved, NosanaError, NotFound, OutcomeUnknown, Refused, TransactionExpired
 from .._clients.ipfs import cid_to_bytes
 from .plan import Clean, Desired, Extend, Post, Remove
 
@@ -45,6 +45,7 @@ MOVED_ON = frozenset(
 )
 # A transaction has 1,232 bytes: so many accounts fit into it beside the instructions that name them.
 _KEYS_OF_CLEANING = 20
+_CLOSING = ("delist", "recover", "clean")
 # A blockhash is good for a minute or so; one that pinning has used up much of is asked for anew.
 _STALE_BLOCKHASH_SECONDS = 20.0
 # An address that was looked at while the definition was pinned is looked at again when that took longer.
@@ -216,18 +217,28 @@ class Applier:
             if unused and self._clock.monotonic() - begun > _SLOW_PINNING_SECONDS:
                 unused = await still("")
             if not unused:
-                raise Moved(f"The job {posted} appeared while it was about to be posted; nothing was paid. Run it again.")
+                raise Moved(f"The job {posted} appeared while it was about to be posted; nothing was paid, so run the task again.")
         if self._clock.monotonic() - prepared.at_seconds > _STALE_BLOCKHASH_SECONDS:
             blockhash = None
-        landed = await self._sender.send(
-            draft.instructions,
-            draft.signers,
-            fee_payer=self._wallet,
-            action=draft.what,
-            quote=prepared.quote,
-            blockhash=blockhash,
-            still=still,
-        )
+        try:
+            landed = await self._sender.send(
+                draft.instructions,
+                draft.signers,
+                fee_payer=self._wallet,
+                action=draft.what,
+                quote=prepared.quote,
+                blockhash=blockhash,
+                still=still,
+            )
+        except TransactionExpired as error:
+            if not await self._may_have_landed(draft):
+                raise
+            signature = error.details.get("signature")
+            raise OutcomeUnknown(
+                f"The Solana RPC node knows no transaction {signature} to {draft.what}, but the accounts that it shows are as if it had landed; "
+                "the next run finds out what became of it.",
+                signature=signature,
+            ) from None
         return self._receipt(draft, landed.signature, await self._landed(landed.signature))
 
     async def _is_unused(self, job: str, signature: str) -> bool:
@@ -239,6 +250,17 @@ class Applier:
         except NosanaError:
             return True
         return all(entry.signature == signature for entry in newest)
+
+    async def _may_have_landed(self, draft: Draft) -> bool:
+        """Whether what the transaction would open is there, and what it would close is gone: by its accounts a node may know what it does not
+        know by its signature.
+        """
+        steps = [step for step in draft.steps if step.kind in ("post", *_CLOSING)]
+        try:
+            accounts = await self._rpc.get_multiple_accounts([step.job for step in steps])
+        except NosanaError:
+            return False
+        return bool(steps) and all((account is not None) == (step.kind == "post") for step, account in zip(steps, accounts, strict=True))
 
     async def lost(self, error: NosanaError) -> BalanceChange | None:
         """What a transaction that failed has cost: nothing, or its fee where it failed on the chain itself; None while nobody knows."""

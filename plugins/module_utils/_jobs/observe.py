@@ -422,7 +422,7 @@ class Observer:
                 f"The definitions of {len(unread)} active jobs could not be read, so their names are not known: {', '.join(unread[:5])}"
             )
             if strict and any(not isinstance(error, NotFound) for error in failures.values()):
-                raise Unreachable(f"{sentence}; nothing is posted, because one of them may be {name}. Run it again.")
+                raise Unreachable(f"{sentence}; nothing is posted, because one of them may be {name}, so run the task again.")
             warnings.add(f"{sentence}.")
         same = [job for job in jobs if job.definition_cid == cid or _name(facts.get(job.definition_cid)) == name]
         return await self._with_runs(same, {}, warnings)

@@ -194,7 +194,11 @@ def judge(
                 )
             return Verdict("running", None, "A host runs the job.")
         if job_state == _STOPPED:
-            return Verdict("failed", "host_quit", "The host gave the job up; its deposit can be recovered.")
+            return Verdict(
+                "failed",
+                "host_quit",
+                "The host gave the job up; the next run of its task posts it anew with the same deposit, and state=absent brings that back.",
+            )
         if job_state != _OPEN:
             return Verdict(
                 "pending",

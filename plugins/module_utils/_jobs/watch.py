@@ -155,10 +155,7 @@ class Watcher:
         elif seen is not None and progress == "impossible":
             outcome.failure = await self._job_failed(name, address, wait.goal, seen)
         elif seen is not None and progress == "waiting":
-            outcome.failure = WaitTimeout(
-                f"The job {name} ({address}) is {seen.verdict.status}, not {wait.goal}, after {wait.timeout_seconds:g} s; "
-                "it goes on and costs until it ends, so raise wait_timeout or remove it with state=absent."
-            )
+            outcome.failure = _timed_out(name, address, wait, seen)
 
     def _interrupted(self, name: str, address: str, seen: Look | None) -> Interrupted:
         if seen is not None and seen.job is not None and seen.job.phase == "done":
@@ -207,9 +204,9 @@ class Watcher:
         result = await self._reader.result(seen.job) if seen.job is not None else None
         link = result_url(seen.job.result_cid, self._network) if seen.job is not None else None
         tail = [line.text for line in log_tail(result)]
-        last = f" Its last line is: {tail[-1][:200]}" if tail else ""
+        last = f"; the last line of its log is: {tail[-1][:200]}" if tail else "."
         return JobFailed(
-            f"The job {name} ({address}) did not get to {goal}: {verdict.sentence}{last}",
+            f"The job {name} ({address}) did not get to {goal}: {verdict.sentence.removesuffix('.')}{last}",
             reason=verdict.reason,
             op=verdict.op,
             exit_code=verdict.exit_code,
@@ -221,6 +218,20 @@ class Watcher:
         described = self._reader.describe(job, None, document, Verdict("running", None, ""))
         answers = await asyncio.gather(*(self._node_api.ready(service["url"]) for service in described["services"] or []))
         return all(answers)
+
+
+def _timed_out(name: str, address: str, wait: Wait, seen: Look) -> WaitTimeout:
+    """What is said when time is up. A job whose result cannot be read is over: it costs nothing any more, and waiting longer may help."""
+    if seen.verdict.reason == "result_unavailable" and seen.job is not None:
+        return WaitTimeout(
+            f"The job {name} ({address}) is over, but no IPFS gateway gave a result that can be read ({seen.job.result_cid}) within "
+            f"{wait.timeout_seconds:g} s, so it is not known whether it succeeded; run the task again later, or pay for a new run with "
+            "rerun=finished."
+        )
+    return WaitTimeout(
+        f"The job {name} ({address}) is {seen.verdict.status}, not {wait.goal}, after {wait.timeout_seconds:g} s; "
+        "it goes on and costs until it ends, so raise wait_timeout or remove it with state=absent."
+    )
 
 
 def _progress(goal: WaitFor, look: Look) -> Progress:

@@ -110,6 +110,18 @@ def test_a_node_that_failed_is_asked_last_from_then_on() -> None:
     assert [host for host, method in nodes.asked if method == "getEpochInfo"] == ["one", "two", "two"]
 
 
+def test_a_node_that_is_lost_after_it_said_which_chain_it_serves_is_stood_in_for() -> None:
+    """A local network's chain is known from nowhere else, so it is remembered."""
+    nodes = Nodes(one=five(), two=five())
+
+    async def lose(rpc: Rpc) -> int:
+        await rpc.get_genesis_hash()
+        nodes.nodes["one"] = DOWN
+        return await height(rpc)
+
+    assert nodes.run(lose, genesis_hash=None) == 5
+
+
 def test_a_node_of_another_chain_does_not_stand_in() -> None:
     nodes = Nodes(one=DOWN, two=five())
     nodes.genesis["two"] = OTHER_CHAIN

@@ -34,6 +34,7 @@ MARKET = "97G9NnvBDQ2WpKu6fasoMsAKmfj63C9rhysJnkeWodAf"
 LANDED = SignatureStatus(7, None, "finalized")
 FAILED = SignatureStatus(7, {"InstructionError": [2, {"Custom": 3012}]}, "confirmed")
 ALREADY_PROCESSED = program_error("AlreadyProcessed", [], action="x")
+UNKNOWN_BLOCKHASH = Refused("The network refused to post the job: BlockhashNotFound.", error="BlockhashNotFound")
 IN_USE = program_error({"InstructionError": [2, {"Custom": 0}]}, ["Allocate: account already in use"], action="x")
 
 
@@ -169,6 +170,17 @@ def test_a_refusal_of_the_first_sending_stands(first: NosanaError) -> None:
     assert len(node.sent) == 1
     assert node.seconds == 1.5
     assert first.details["signature"] == str(VersionedTransaction.from_bytes(node.sent[0]).signatures[0])
+
+
+def test_a_node_that_does_not_know_the_blockhash_yet_is_asked_again() -> None:
+    node = Node(sends=[UNKNOWN_BLOCKHASH, "ok"], statuses=[None] * 9 + [LANDED])
+    assert post(node).slot == 7
+    assert len(set(node.sent)) == 1
+
+
+def test_a_blockhash_that_no_node_ever_knows_costs_nothing() -> None:
+    with pytest.raises(TransactionExpired, match="nothing was paid"):
+        post(Node(sends=[UNKNOWN_BLOCKHASH], statuses=[None]))
 
 
 def test_a_node_that_is_unwell_refuses_nothing() -> None:

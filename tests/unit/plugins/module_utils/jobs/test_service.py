@@ -23,6 +23,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.errors imp
     ProgramError,
     Refused,
     SearchRefused,
+    TransactionExpired,
     UnexpectedAnswer,
     Unreachable,
     WaitTimeout,
@@ -243,6 +244,9 @@ def test_a_done_job_whose_result_never_comes_is_not_called_completed(chain: Chai
     assert isinstance(outcome.failure, WaitTimeout)
     assert outcome.job is not None
     assert (outcome.job["status"], outcome.job["reason"]) == ("failed", "result_unavailable")
+    assert "is over" in str(outcome.failure)
+    assert "rerun=finished" in str(outcome.failure)
+    assert "costs" not in str(outcome.failure)  # it does no more
 
 
 # --- jobs that other tools posted -----------------------------------------------------------------------------------------
@@ -448,6 +452,50 @@ def test_an_unknown_outcome_is_found_out_by_the_next_run(chain: Chain) -> None:
     assert outcome.actions == []
     again = present(chain)
     assert (again.changed, again.failure, chain.sent) == (False, None, [])
+
+
+def _expires(chain: Chain, happens: Callable[[], Any]) -> None:
+    """The node says of the next transaction that it never landed, after this has happened."""
+
+    def send() -> None:
+        happens()
+        raise TransactionExpired("It did not land; nothing was paid.", signature="signature 1")
+
+    chain.before_send.append(send)
+
+
+def test_a_posting_that_a_node_does_not_know_although_its_job_is_there_is_not_called_unpaid(chain: Chain) -> None:
+    _expires(chain, lambda: chain.job(address(), queued=True))
+    outcome = present(chain)
+    assert isinstance(outcome.failure, OutcomeUnknown)
+    assert outcome.failure.details["signature"] == "signature 1"
+    assert outcome.balance_change is None
+    assert "paid" not in str(outcome.failure)
+    again = present(chain)
+    assert (again.changed, again.failure, chain.sent) == (False, None, [])
+
+
+def test_a_posting_that_left_nothing_never_landed(chain: Chain) -> None:
+    _expires(chain, lambda: None)
+    assert isinstance(present(chain).failure, TransactionExpired)
+
+
+def test_a_removal_that_a_node_does_not_know_although_the_job_is_gone_may_have_landed(chain: Chain) -> None:
+    present(chain)
+    _expires(chain, lambda: chain.accounts.pop(address()))
+    assert isinstance(absent(chain).failure, OutcomeUnknown)
+
+
+def test_a_removal_that_left_the_job_never_landed(chain: Chain) -> None:
+    present(chain)
+    _expires(chain, lambda: None)
+    assert isinstance(absent(chain).failure, TransactionExpired)
+
+
+def test_a_replacement_that_left_the_old_job_never_landed(chain: Chain) -> None:
+    present(chain)
+    _expires(chain, lambda: None)
+    assert isinstance(present(chain, document=DOCUMENT | {"deployment_id": "x"}).failure, TransactionExpired)
 
 
 # --- changes --------------------------------------------------------------------------------------------------------------

@@ -228,7 +228,7 @@ def test_the_names_of_very_many_jobs_are_learned_in_more_than_one_run(chain: Cha
     def run() -> Any:
         return asyncio.run(service.present(Declaration("web", DOCUMENT, MARKET, None), wait=POSTED, dry_run=False))
 
-    with pytest.raises(Unreachable, match="Run it again"):
+    with pytest.raises(Unreachable, match="run the task again"):
         run()
     assert chain.asked.count("ipfs") == 250
     assert run().changed
@@ -377,6 +377,7 @@ def test_a_failed_job_that_was_waited_for_shows_where_to_look(chain: Chain) -> N
     assert failure.details["exit_code"] == 3
     assert failure.details["op"] == "one"
     assert failure.details["log_tail"][-1] == "line 99"
+    assert str(failure).endswith("did not get to completed: The op one ended with exit code 3; the last line of its log is: line 99")
     assert len(failure.details["log_tail"]) == 20
     assert failure.details["result_url"].endswith(cid_of(encode_document(result)))
 
