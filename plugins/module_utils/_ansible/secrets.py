@@ -20,6 +20,7 @@ from .._jobs.sensitive import MASK, MOST_SECRETS, SHORTEST_VALUE, redact, secret
 # Of a long secret its beginning is enough to know it by, because servers and we cut long texts off.
 _BEGINNING = 12
 _LONG = 2 * _BEGINNING
+_SHORTEST_FOREIGN_WORD = 12
 _DEEPEST = 100
 _URLS = ("rpc_url", "ipfs_api_url", "ipfs_gateway_url", "api_url", "node_domain")
 _TOKENS = ("ipfs_jwt", "api_key")
@@ -111,6 +112,11 @@ def shown_options(params: Mapping[str, Any], known: Iterable[str], masker: Maske
         else:
             shown[name] = masker.value(redact(value))
     return shown
+
+
+def foreign_secrets(values: Iterable[str]) -> list[str]:
+    """Those of a definition from IPFS that may be masked. Somebody else's must not be able to blank ordinary words, such as a status."""
+    return [value for value in values if len(value) >= _SHORTEST_FOREIGN_WORD or not value.isalpha()]
 
 
 def register(module: Any, values: Iterable[str]) -> None:

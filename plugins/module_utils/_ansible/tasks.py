@@ -52,11 +52,15 @@ _ENDPOINTS = {
 
 @dataclass
 class TaskResult:
-    """What a task gives back. With a failure the values are returned beside the message, so that nothing done is lost."""
+    """What a task gives back. With a failure the values are returned beside the message, so that nothing done is lost.
+
+    incomplete: something that was wanted could not be read; a warning says what.
+    """
 
     values: dict[str, Any]
     warnings: list[str] = field(default_factory=list)
     failure: NosanaError | None = None
+    incomplete: bool = False
 
 
 async def job_task(params: Params, *, check_mode: bool, clock: Clock | None = None, learn: Learn | None = None) -> TaskResult:
@@ -105,10 +109,11 @@ async def job_info_task(params: Params, *, clock: Clock | None = None, learn: Le
             learn=learn,
         )
         jobs, more = await lookup.find(query)
+        incomplete = bool(lookup.unread)
     for job in jobs:
         if job.get("job_definition"):
             job["job_definition"] = redact(job["job_definition"])
-    return TaskResult({"changed": False, "jobs": jobs}, warnings + more)
+    return TaskResult({"changed": False, "jobs": jobs}, warnings + more, incomplete=incomplete)
 
 
 async def market_info_task(params: Params, *, clock: Clock | None = None) -> TaskResult:
@@ -120,6 +125,7 @@ async def market_info_task(params: Params, *, clock: Clock | None = None) -> Tas
         wish=parse_wish(wished, where="") if wished else Wish(),
         kind=params["type"],
         available=params["available"],
+        hosts="hosts" in params["include"],
     )
     async with _connect(params, clock) as to:
         markets, warnings = await market_info(to.network, to.rpc, to.api, query)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -26,6 +29,7 @@ _RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 _FIRST_DELAY_SECONDS = 0.25
 _LONGEST_DELAY_SECONDS = 15.0
 _MAX_BYTES = 8 * 1024 * 1024
+_REQUESTS_PER_POOL = 4
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,14 @@ class Response:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             raise UnexpectedAnswer(f"The {self.label} answered something that is no JSON (HTTP {self.status}).") from None
+
+
+@dataclass
+class _Pool:
+    """The library's client with its connections, and how many requests it has under way."""
+
+    client: httpx.AsyncClient
+    under_way: int = 0
 
 
 class Http:
@@ -66,8 +78,11 @@ class Http:
         self._attempts = attempts
         self._budget_seconds = budget_seconds
         self._lost_seconds = 0.0
+        self._transport = transport
+        _search_once("sniffio")
         try:
-            self._client = httpx.AsyncClient(follow_redirects=False, transport=transport)
+            self._certificates = httpx.create_ssl_context() if transport is None else True
+            self._pools = [self._new_pool()]
         except (ValueError, ImportError, httpx.InvalidURL):  # a proxy's URL may hold a password, so nothing of it is said
             raise InvalidInput(
                 "A proxy of the environment cannot be used; check that HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are http:// URLs, or unset them."
@@ -79,7 +94,8 @@ class Http:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self._client.aclose()
+        for pool in self._pools:
+            await pool.client.aclose()
 
     async def request(
         self,
@@ -141,15 +157,34 @@ class Http:
         url, headers = _to_loopback(url, headers)
         # The library's own time-out starts anew with every byte, so a server that drips them would never come to its end.
         async with asyncio.timeout(timeout_seconds):
-            async with self._client.stream(method, url, content=content, headers=headers, timeout=timeout_seconds) as response:
-                body = bytearray()
-                if max_bytes is None:
-                    return Response(response.status_code, response.headers, b"", label)
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > max_bytes:
-                        raise UnexpectedAnswer(f"The {label} answered more than {max_bytes} bytes; the answer is not used.")
-                return Response(response.status_code, response.headers, bytes(body), label)
+            with self._client() as client:
+                async with client.stream(method, url, content=content, headers=headers, timeout=timeout_seconds) as response:
+                    body = bytearray()
+                    if max_bytes is None:
+                        return Response(response.status_code, response.headers, b"", label)
+                    async for chunk in response.aiter_bytes():
+                        body += chunk
+                        if len(body) > max_bytes:
+                            raise UnexpectedAnswer(f"The {label} answered more than {max_bytes} bytes; the answer is not used.")
+                    return Response(response.status_code, response.headers, bytes(body), label)
+
+    @contextmanager
+    def _client(self) -> Iterator[httpx.AsyncClient]:
+        """A client that has few requests under way: with each request the library looks at all connections of a pool, for each of them, which
+        makes one pool of sixteen connections twice as slow as four of four.
+        """
+        pool = next((pool for pool in self._pools if pool.under_way < _REQUESTS_PER_POOL), None)
+        if pool is None:
+            pool = self._new_pool()
+            self._pools.append(pool)
+        pool.under_way += 1
+        try:
+            yield pool.client
+        finally:
+            pool.under_way -= 1
+
+    def _new_pool(self) -> _Pool:
+        return _Pool(httpx.AsyncClient(verify=self._certificates, follow_redirects=False, transport=self._transport))
 
 
 def _is_url(url: str) -> bool:
@@ -186,6 +221,14 @@ def _to_loopback(url: str, headers: dict[str, str]) -> tuple[str, dict[str, str]
         return url, headers
     netloc = "127.0.0.1" + (f":{parts.port}" if parts.port else "")
     return parts._replace(netloc=netloc).geturl(), headers | {"Host": parts.netloc}
+
+
+def _search_once(module: str) -> None:
+    """What is not installed is not looked for again. The library tries to import this one several times in each request, and every search
+    goes through all of sys.path, which takes as long as the request itself.
+    """
+    if module not in sys.modules and find_spec(module) is None:
+        sys.modules[module] = None  # type: ignore[assignment]
 
 
 def _describe(error: Exception) -> str:
