@@ -1,18 +1,21 @@
 """How quick the collection is, and how often it asks: an unchanged job, a posting, a removal, and a wallet with 10,050 jobs. Prints a table.
 
-`make bench` runs it. Seconds are those of one task on a local network, without Ansible's own start.
+`make bench` runs it. Seconds are those of one task on a local network, without Ansible's own start; those of ansible-inventory are all.
 """
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from actors import Faucet, host_key
@@ -22,7 +25,7 @@ from stage import Poster, Stage
 from waves import counting
 
 from nosana_localnet.server import Settings
-from nosana_localnet.thread import running
+from nosana_localnet.thread import ThreadNetwork, running
 
 TIMES = 5
 # Words → most seconds, most requests to the RPC node, most round trips up to the sending, most reads of IPFS; None is not promised.
@@ -35,6 +38,9 @@ LIMITS: dict[str, tuple[float | None, int | None, int | None, int | None]] = {
     "info by name there, warm": (1.0, None, None, 5),
     "info about the newest 100 there": (None, None, None, 200),
 }
+INVENTORY_JOBS = 1000
+# Words → most seconds of ansible-inventory --list with a thousand jobs that run, its start included.
+INVENTORY_LIMITS = {"ansible-inventory, cold": 2.0, "ansible-inventory, definitions known": 2.0, "ansible-inventory, from the cache": 2.0}
 
 
 def main() -> int:
@@ -47,6 +53,9 @@ def main() -> int:
         network.call(lambda inside: fill(inside, large.address, large.market))
         print(f"{'':36}{'seconds':>9}{'RPC':>6}{'trips':>7}{'IPFS':>6}")
         kept = [row(words, run, around) for words, run, around in measured(small, large, scratch)]
+        jobs = stage.poster()
+        network.call(lambda inside: fill(inside, jobs.address, jobs.market, finished=0, active=INVENTORY_JOBS))
+        kept += inventory(network, jobs, Path(scratch))
     print(
         f"\nThe large wallet has {FINISHED} finished jobs and {ACTIVE} that run, all posted by another tool. Trips: round trips up to the sending."
     )
@@ -107,6 +116,36 @@ def row(words: str, run: Task, before: Task) -> bool:
     missed = [limit for figure, limit in zip(figures, LIMITS[words], strict=True) if limit is not None and figure > limit]
     print(f"{words:36}{figures[0]:9.3f}{figures[1]:6}{figures[2]:7}{figures[3]:6}  {'MISSED' if missed else ''}")
     return not missed
+
+
+def inventory(network: ThreadNetwork, owner: Poster, scratch: Path) -> list[bool]:
+    """Measures ansible-inventory, and prints the median of the seconds."""
+    wallet, source = scratch / "wallet.json", scratch / "x.nosana.yml"
+    wallet.write_text(json.dumps(list(bytes(owner.key))), encoding="utf-8")
+    wallet.chmod(0o600)
+    caching = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(scratch / "kept")}
+    source.write_text(json.dumps({"plugin": "nosana.compute.nosana", **caching}), encoding="utf-8")
+    command = [str(Path(sys.executable).parent / "ansible-inventory"), "-i", str(source), "--list"]
+
+    def seconds(facts: str, *more: str) -> float:
+        environment = {**os.environ, **network.environment(wallet), "NOSANA_CACHE": str(scratch / facts)}
+        began = time.perf_counter()
+        listed = subprocess.run([*command, *more], env=environment, capture_output=True, check=True)
+        taken = time.perf_counter() - began
+        assert len(json.loads(listed.stdout)["_meta"]["hostvars"]) == INVENTORY_JOBS
+        return taken
+
+    runs = [
+        [seconds(f"facts-{number}", "--flush-cache") for number in range(TIMES)],
+        [seconds("facts-0", "--flush-cache") for _time in range(TIMES)],
+        [seconds("facts-0") for _time in range(TIMES)],
+    ]
+    kept = []
+    for (words, limit), taken in zip(INVENTORY_LIMITS.items(), runs, strict=True):
+        median = statistics.median(taken)
+        kept.append(median <= limit)
+        print(f"{words:36}{median:9.3f}{'':19}  {'' if kept[-1] else 'MISSED'}")
+    return kept
 
 
 if __name__ == "__main__":

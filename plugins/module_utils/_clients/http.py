@@ -29,7 +29,7 @@ _RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 _FIRST_DELAY_SECONDS = 0.25
 _LONGEST_DELAY_SECONDS = 15.0
 _MAX_BYTES = 8 * 1024 * 1024
-_REQUESTS_PER_POOL = 4
+_REQUESTS_PER_POOL = 2
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class Http:
     @contextmanager
     def _client(self) -> Iterator[httpx.AsyncClient]:
         """A client that has few requests under way: with each request the library looks at all connections of a pool, for each of them, which
-        makes one pool of sixteen connections twice as slow as four of four.
+        makes one pool of sixteen connections three times as slow as eight of two.
         """
         pool = next((pool for pool in self._pools if pool.under_way < _REQUESTS_PER_POOL), None)
         if pool is None:
