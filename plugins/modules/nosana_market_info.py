@@ -55,6 +55,13 @@ options:
       - V(true) returns only markets where a host waits, so that a job starts at once.
     type: bool
     default: false
+  include:
+    description:
+      - What to return beside the market itself. V(hosts) are the addresses of the hosts that wait for a job.
+    type: list
+    elements: str
+    choices: [hosts]
+    default: []
 notes:
   - This module needs no wallet and no IPFS; the options for them are accepted so that all modules can have the same C(module_defaults).
 seealso:
@@ -176,6 +183,14 @@ markets:
       type: int
       returned: success
       sample: 0
+    hosts:
+      description:
+        - Addresses of the hosts that wait, that which is next first. A job can be given to one of them with
+          O(nosana.compute.nosana_job#module:node).
+      type: list
+      elements: str
+      returned: when O(include) has V(hosts)
+      sample: [HWAbUKhTSEXKarqXAjFB9EmaszsoB7dGEC7Gjxf7vNfk]
 failure:
   description: Why the task failed, with C(code), C(retryable) and C(details) as in M(nosana.compute.nosana_job).
   type: dict

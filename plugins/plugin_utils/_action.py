@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ansible import constants as C
 from ansible.errors import AnsibleError
@@ -35,11 +35,8 @@ from ansible_collections.nosana.compute.plugins.module_utils._ansible.secrets im
     withheld,
 )
 from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import Interrupted
-from ansible_collections.nosana.compute.plugins.module_utils._clients.http import new_client, warm_up
+from ansible_collections.nosana.compute.plugins.module_utils._clients.http import Connections, warm_up
 from ansible_collections.nosana.compute.plugins.module_utils._libraries import library_trouble
-
-if TYPE_CHECKING:
-    from ansible_collections.nosana.compute.plugins.module_utils._libraries import httpx
 
 
 class NosanaAction(NormalAction):  # type: ignore[misc]
@@ -83,7 +80,7 @@ class NosanaAction(NormalAction):  # type: ignore[misc]
         def tell(line: str) -> None:
             self._display.display(masker.text(line), stderr=True)  # what machines read comes on the other stream
 
-        context = Context(self._task.check_mode, learn, _shared.client, None if self._task.no_log else tell)
+        context = Context(self._task.check_mode, learn, _shared.connections, None if self._task.no_log else tell)
         answer = _refusal(checked, self._task.action) or reply(kind, params, context, diff=self._task.diff, run=_shared.run)
         for warning in [*both_named(self._task.args, spec), *answer.warnings]:
             self._display.warning(masker.text(warning))
@@ -129,12 +126,12 @@ class _Shared:
     def __init__(self) -> None:
         self._runner: asyncio.Runner | None = None
         self._process = 0
-        self._clients: dict[frozenset[tuple[str, str]], httpx.AsyncClient] = {}
+        self._connections: dict[frozenset[tuple[str, str]], Connections] = {}
 
     def run(self, task: Any) -> Any:
         """Runs a coroutine to its end. What comes from outside, such as the end of a task's `timeout`, cancels it, so that it can say so."""
         if self._runner is None or self._process != os.getpid():
-            self._runner, self._process, self._clients = asyncio.Runner(), os.getpid(), {}
+            self._runner, self._process, self._connections = asyncio.Runner(), os.getpid(), {}
         try:
             return self._runner.run(task)
         except Exception:
@@ -144,12 +141,12 @@ class _Shared:
             self._runner = None
             raise
 
-    def client(self) -> httpx.AsyncClient:
+    def connections(self) -> Connections:
         """The connections for the environment as it is now."""
         environment = frozenset(os.environ.items())
-        if environment not in self._clients:
-            self._clients[environment] = new_client()
-        return self._clients[environment]
+        if environment not in self._connections:
+            self._connections[environment] = Connections()
+        return self._connections[environment]
 
 
 # Workers have no standard error any more; what they say through Ansible is not printed once Ansible is interrupted.

@@ -1,14 +1,16 @@
 """How quick the collection is, and how often it asks: an unchanged job, a posting, a removal, and a wallet with 10,050 jobs. Prints a table.
 
-A part of `make bench`. Seconds are those of one task on a local network, without Ansible's own start.
+A part of `make bench`. Seconds are those of one task on a local network, without Ansible's own start; those of ansible-inventory are all.
 """
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -26,7 +28,7 @@ from stage import Poster, Stage
 from waves import counting
 
 from nosana_localnet.server import Settings
-from nosana_localnet.thread import running
+from nosana_localnet.thread import ThreadNetwork, running
 
 TIMES = 5
 # Words → most seconds, most requests to the RPC node, most round trips up to the sending, most reads of IPFS; None is not promised.
@@ -39,6 +41,9 @@ LIMITS: dict[str, tuple[float | None, int | None, int | None, int | None]] = {
     "info by name there, warm": (1.0, None, None, 5),
     "info about the newest 100 there": (None, None, None, 200),
 }
+INVENTORY_JOBS = 1000
+# Words → most seconds of ansible-inventory --list with a thousand jobs that run, its start included.
+INVENTORY_LIMITS = {"ansible-inventory, cold": 2.0, "ansible-inventory, definitions known": 2.0, "ansible-inventory, from the cache": 2.0}
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,12 @@ def asked() -> tuple[dict[str, Asked], bool]:
             kept = kept and not missed
             figure = figures[words]
             print(f"{words:36}{figure.seconds:9.3f}{figure.rpc:6}{figure.trips:7}{figure.reads:6}  {'MISSED' if missed else ''}")
+        jobs = stage.poster()
+        network.call(lambda inside: fill(inside, jobs.address, jobs.market, finished=0, active=INVENTORY_JOBS))
+        for words, seconds in inventory(network, jobs, Path(scratch)).items():
+            figures[words] = Asked(seconds, 0, 0, 0)
+            kept = kept and seconds <= INVENTORY_LIMITS[words]
+            print(f"{words:36}{seconds:9.3f}{'':19}  {'' if seconds <= INVENTORY_LIMITS[words] else 'MISSED'}")
     print(
         f"The large wallet has {FINISHED} finished jobs and {ACTIVE} that run, all posted by another tool. Trips: round trips up to the sending."
     )
@@ -126,3 +137,28 @@ def measure(run: Task, before: Task) -> Asked:
         trips.append(waves.before_confirmation)
         reads.append(waves.counts["read"])
     return Asked(statistics.median(seconds), max(rpc), max(trips), max(reads))
+
+
+def inventory(network: ThreadNetwork, owner: Poster, scratch: Path) -> dict[str, float]:
+    """The median of the seconds of ansible-inventory."""
+    wallet, source = scratch / "wallet.json", scratch / "x.nosana.yml"
+    wallet.write_text(json.dumps(list(bytes(owner.key))), encoding="utf-8")
+    wallet.chmod(0o600)
+    caching = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(scratch / "kept")}
+    source.write_text(json.dumps({"plugin": "nosana.compute.nosana", **caching}), encoding="utf-8")
+    command = [str(Path(sys.executable).parent / "ansible-inventory"), "-i", str(source), "--list"]
+
+    def seconds(facts: str, *more: str) -> float:
+        environment = {**os.environ, **network.environment(wallet), "NOSANA_CACHE": str(scratch / facts)}
+        began = time.perf_counter()
+        listed = subprocess.run([*command, *more], env=environment, capture_output=True, check=True)
+        taken = time.perf_counter() - began
+        assert len(json.loads(listed.stdout)["_meta"]["hostvars"]) == INVENTORY_JOBS
+        return taken
+
+    runs = [
+        [seconds(f"facts-{number}", "--flush-cache") for number in range(TIMES)],
+        [seconds("facts-0", "--flush-cache") for _time in range(TIMES)],
+        [seconds("facts-0") for _time in range(TIMES)],
+    ]
+    return {words: statistics.median(taken) for words, taken in zip(INVENTORY_LIMITS, runs, strict=True)}

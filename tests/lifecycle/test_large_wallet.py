@@ -106,3 +106,6 @@ def test_info_asks_the_chain_for_what_is_wanted_only(owner: Poster, monkeypatch:
     assert len(jobs) == ACTIVE
     assert max(sizes) < 2 * ACTIVE
     assert waves.counts["read"] == ACTIVE
+    with counting() as again:
+        assert owner.info(status=["running"], limit=1000) == jobs
+    assert again.counts["read"] == 0

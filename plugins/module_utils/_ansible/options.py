@@ -115,6 +115,7 @@ def market_info_spec() -> dict[str, dict[str, Any]]:
         "min_vram": {"type": "float"},
         "type": {"type": "str", "choices": ["PREMIUM", "COMMUNITY", "OTHER"]},
         "available": {"type": "bool", "default": False},
+        "include": {"type": "list", "elements": "str", "choices": ["hosts"], "default": []},
         **connection_spec(),
     }
 

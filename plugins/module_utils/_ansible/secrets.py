@@ -71,14 +71,24 @@ class Masker:
             masked = masked.replace(token, MASK)
         return masked
 
-    def value(self, value: Any, depth: int = 0) -> Any:
+    def value(self, value: Any) -> Any:
         """The same for all texts in a value, keys included. What a host nests deeper than anybody can read is not shown."""
+        return self._value(value, 0, {})
+
+    def _value(self, value: Any, depth: int, seen: dict[str, str]) -> Any:
         if isinstance(value, str):
-            return self.text(value)
+            # Of a thousand jobs most texts are the same.
+            if value not in seen:
+                seen[value] = self.text(value)
+            return seen[value]
         if isinstance(value, Mapping):
-            return MASK if depth > _DEEPEST else {self.value(key): self.value(item, depth + 1) for key, item in value.items()}
+            return (
+                MASK
+                if depth > _DEEPEST
+                else {self._value(key, depth, seen): self._value(item, depth + 1, seen) for key, item in value.items()}
+            )
         if isinstance(value, (list, tuple)):
-            return MASK if depth > _DEEPEST else [self.value(item, depth + 1) for item in value]
+            return MASK if depth > _DEEPEST else [self._value(item, depth + 1, seen) for item in value]
         return value
 
 

@@ -14,10 +14,13 @@ import json
 import os
 import re
 import ssl
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -37,6 +40,7 @@ _LONGEST_DELAY_SECONDS = 15.0
 _MAX_BYTES = 8 * 1024 * 1024
 _SHORTEST_KEY_LABEL = 16
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_REQUESTS_PER_POOL = 2
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,70 @@ class Response:
             raise UnexpectedAnswer(f"The {self.label} answered something that is no JSON (HTTP {self.status}).") from None
 
 
+@dataclass
+class _Pool:
+    """The library's client with its connections, and how many requests it has under way."""
+
+    client: httpx.AsyncClient
+    under_way: int = 0
+
+
+@dataclass
+class _Pool:
+    """A client of the library, and how many requests it has under way."""
+
+    client: httpx.AsyncClient
+    under_way: int = 0
+
+
+class Connections:
+    """Connections that may be used again, as the environment wants them: proxies, certificates. Bound to one event loop.
+
+    With each request the library looks at all connections of a pool, for each of them, which makes one pool of sixteen connections three times
+    as slow as eight of two; hence several.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._transport = transport
+        _search_once("sniffio")
+        try:
+            self._pools = [self._new_pool()]
+        except (ValueError, ImportError, httpx.InvalidURL):  # a proxy's URL may hold a password, so nothing of it is said
+            raise InvalidInput(
+                "A proxy of the environment cannot be used; check that HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are http:// URLs, or unset them."
+            ) from None
+        except OSError:
+            raise InvalidInput("The certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read; correct or unset it.") from None
+
+    async def close(self) -> None:
+        """Closes them all."""
+        for pool in self._pools:
+            await pool.client.aclose()
+
+    @contextmanager
+    def client(self) -> Iterator[httpx.AsyncClient]:
+        """A client that has few requests under way, for the length of a request."""
+        pool = next((pool for pool in self._pools if pool.under_way < _REQUESTS_PER_POOL), None)
+        if pool is None:
+            pool = self._new_pool()
+            self._pools.append(pool)
+        pool.under_way += 1
+        try:
+            yield pool.client
+        finally:
+            pool.under_way -= 1
+
+    def _new_pool(self) -> _Pool:
+        certificates = _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")) if self._transport is None else True
+        return _Pool(httpx.AsyncClient(verify=certificates, follow_redirects=False, transport=self._transport))
+
+
 class Http:
     """One client for all servers of a run. Use it as an async context manager; it is bound to one event loop.
 
     timeout_seconds: for one attempt, from connecting to the last byte. budget_seconds: so much of a run may be lost to attempts that fail
     and to the pauses after them; then nothing is tried a second time, so that a run among broken servers comes to its end.
-    client: connections of somebody who closes them (see new_client).
+    connections: of somebody who closes them.
     """
 
     def __init__(
@@ -72,22 +134,22 @@ class Http:
         attempts: int = 5,
         budget_seconds: float = 180,
         transport: httpx.AsyncBaseTransport | None = None,
-        client: httpx.AsyncClient | None = None,
+        connections: Connections | None = None,
     ) -> None:
         self.clock = clock
         self._timeout_seconds = timeout_seconds
         self._attempts = attempts
         self._budget_seconds = budget_seconds
         self._lost_seconds = 0.0
-        self._borrowed = client is not None
-        self._client = client or new_client(transport)
+        self._borrowed = connections is not None
+        self._connections = connections or Connections(transport)
 
     async def __aenter__(self) -> Http:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if not self._borrowed:
-            await self._client.aclose()
+            await self._connections.close()
 
     async def request(
         self,
@@ -169,31 +231,19 @@ class Http:
         # The library's own time-out starts anew with every byte, so a server that drips them would never come to its end.
         async with asyncio.timeout(timeout_seconds):
             asked = headers | {"Accept-Encoding": "gzip"}
-            async with self._client.stream(method, url, content=content, headers=asked, timeout=timeout_seconds) as response:
-                body = bytearray()
-                if max_bytes is None:
-                    return Response(response.status_code, response.headers, b"", label)
-                # One layer of gzip grows a piece of the answer a thousandfold at most; layers in layers have no bound.
-                if response.headers.get("content-encoding", "identity").strip().lower() not in ("identity", "gzip", ""):
-                    raise UnexpectedAnswer(f"The {label} answered in an encoding that it was not asked for; the answer is not used.")
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > max_bytes:
-                        raise UnexpectedAnswer(f"The {label} answered more than {max_bytes} bytes; the answer is not used.")
-                return Response(response.status_code, response.headers, bytes(body), label)
-
-
-def new_client(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
-    """Connections that may be used again, as the environment wants them: proxies, certificates. Bound to one event loop."""
-    try:
-        certificates = _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-        return httpx.AsyncClient(follow_redirects=False, transport=transport, verify=certificates)
-    except (ValueError, ImportError, httpx.InvalidURL):  # a proxy's URL may hold a password, so nothing of it is said
-        raise InvalidInput(
-            "A proxy of the environment cannot be used; check that HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are http:// URLs, or unset them."
-        ) from None
-    except OSError:
-        raise InvalidInput("The certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read; correct or unset it.") from None
+            with self._connections.client() as client:
+                async with client.stream(method, url, content=content, headers=asked, timeout=timeout_seconds) as response:
+                    body = bytearray()
+                    if max_bytes is None:
+                        return Response(response.status_code, response.headers, b"", label)
+                    # One layer of gzip grows a piece of the answer a thousandfold at most; layers in layers have no bound.
+                    if response.headers.get("content-encoding", "identity").strip().lower() not in ("identity", "gzip", ""):
+                        raise UnexpectedAnswer(f"The {label} answered in an encoding that it was not asked for; the answer is not used.")
+                    async for chunk in response.aiter_bytes():
+                        body += chunk
+                        if len(body) > max_bytes:
+                            raise UnexpectedAnswer(f"The {label} answered more than {max_bytes} bytes; the answer is not used.")
+                    return Response(response.status_code, response.headers, bytes(body), label)
 
 
 @functools.cache
@@ -257,6 +307,14 @@ def _to_loopback(url: str, headers: dict[str, str]) -> tuple[str, dict[str, str]
         return url, headers
     netloc = "127.0.0.1" + (f":{parts.port}" if parts.port else "")
     return parts._replace(netloc=netloc).geturl(), headers | {"Host": parts.netloc}
+
+
+def _search_once(module: str) -> None:
+    """What is not installed is not looked for again. The library tries to import this one several times in each request, and every search
+    goes through all of sys.path, which takes as long as the request itself.
+    """
+    if module not in sys.modules and find_spec(module) is None:
+        sys.modules[module] = None  # type: ignore[assignment]
 
 
 def _describe(error: Exception) -> str:

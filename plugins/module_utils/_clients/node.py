@@ -24,8 +24,18 @@ _READY_TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
+class Port:
+    """A port that an op exposes. `private` ones have a URL that only the host knows."""
+
+    op_id: str
+    op_index: int
+    number: int | float | str
+    private: bool = False
+
+
+@dataclass(frozen=True)
 class Service:
-    """An exposed port. `private` ones have a URL that only the host knows; their `url` is empty."""
+    """An exposed port of a job, with its URL, which is empty for a private one."""
 
     op_id: str
     op_index: int
@@ -42,8 +52,27 @@ def service_host(op_index: int, port: int | float | str, job: str) -> str:
     return b58encode(hashlib.sha512(whole.encode()).digest())[:44]
 
 
+def service_url(op_index: int, port: int | float | str, job: str, node_domain: str) -> str:
+    """Where everybody reaches what listens on an exposed port."""
+    return host_url(service_host(op_index, port, job), node_domain)
+
+
 def service_urls(definition: dict[str, Any], job: str, node_domain: str) -> list[Service]:
-    """All exposed ports of a job, in the order of its ops; ports that are literals or markers have no URL before the job runs."""
+    """All exposed ports of a job, in the order of its ops, with their URLs."""
+    return [
+        Service(
+            port.op_id,
+            port.op_index,
+            port.number,
+            "" if port.private else service_url(port.op_index, port.number, job, node_domain),
+            port.private,
+        )
+        for port in exposed_ports(definition)
+    ]
+
+
+def exposed_ports(definition: dict[str, Any]) -> list[Port]:
+    """All exposed ports of a definition, in the order of its ops; ports that are literals or markers have no URL before the job runs."""
     found = []
     ops = definition.get("ops")
     for index, op in enumerate(ops if isinstance(ops, list) else []):
@@ -51,9 +80,7 @@ def service_urls(definition: dict[str, Any], job: str, node_domain: str) -> list
         if not isinstance(args, dict):
             continue
         private = args.get("private") is True
-        for port in _ports(args.get("expose")):
-            url = "" if private else host_url(service_host(index, port, job), node_domain)
-            found.append(Service(str(op.get("id")), index, port, url, private))
+        found += [Port(str(op.get("id")), index, number, private) for number in _ports(args.get("expose"))]
     return found
 
 

@@ -23,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._clients.node import Port, exposed_ports
 from .definition import exposes_port
 
 if TYPE_CHECKING:
@@ -206,15 +207,16 @@ def _digest(key: str, value: str) -> bytes:
 
 @dataclass(frozen=True)
 class DefinitionFacts:
-    """What is kept of a pinned definition: meta.name, and what a verdict needs to know of it.
+    """What is kept of a pinned definition: meta.name, and what a verdict and the addresses of services need to know of it.
 
-    run_ops: ids of the ops that run a container, which a result has to mention all.
+    run_ops: ids of the ops that run a container, which a result has to mention all. ports: what it exposes, the private ones left out.
     """
 
     name: str | None
     exposes_port: bool
     confidential: bool
     run_ops: tuple[str, ...]
+    ports: tuple[Port, ...] = ()
 
 
 def facts_of_definition(document: Any) -> DefinitionFacts:
@@ -228,6 +230,7 @@ def facts_of_definition(document: Any) -> DefinitionFacts:
         exposes_port=exposes_port(document),
         confidential="logistics" in document,
         run_ops=tuple(op["id"] for op in run_ops if isinstance(op.get("id"), str)),
+        ports=tuple(port for port in exposed_ports(document) if not port.private),
     )
 
 
@@ -240,13 +243,28 @@ def read_definition_facts(cache: Cache, cids: Iterable[str]) -> dict[str, Defini
 
 def keep_definition_facts(cache: Cache, facts: Mapping[str, DefinitionFacts]) -> None:
     """For the next run."""
-    cache.put({f"definition:{cid}": [known.name, known.exposes_port, known.confidential, known.run_ops] for cid, known in facts.items()})
+    cache.put({f"definition:{cid}": _plain(known) for cid, known in facts.items()})
+
+
+def _plain(facts: DefinitionFacts) -> list[Any]:
+    ports = [[port.op_id, port.op_index, port.number] for port in facts.ports]
+    return [facts.name, facts.exposes_port, facts.confidential, facts.run_ops, ports]
 
 
 def _definition_facts(value: Any) -> DefinitionFacts | None:
-    if not isinstance(value, list) or len(value) != 4:
+    if not isinstance(value, list) or len(value) != 5:
         return None
-    name, exposes, confidential, run_ops = value
+    name, exposes, confidential, run_ops, listed = value
+    ports = [_port(entry) for entry in listed] if isinstance(listed, list) else [None]
     flags = isinstance(exposes, bool) and isinstance(confidential, bool)
     texts = isinstance(run_ops, list) and all(isinstance(op, str) for op in run_ops) and (name is None or isinstance(name, str))
-    return DefinitionFacts(name, exposes, confidential, tuple(run_ops)) if flags and texts else None
+    found = tuple(port for port in ports if port is not None)
+    whole = flags and texts and len(found) == len(ports)
+    return DefinitionFacts(name, exposes, confidential, tuple(run_ops), found) if whole else None
+
+
+def _port(value: Any) -> Port | None:
+    if not isinstance(value, list) or [type(part) for part in value[:2]] != [str, int] or len(value) != 3:
+        return None
+    op_id, op_index, number = value
+    return Port(op_id, op_index, number) if isinstance(number, (int, float, str)) and not isinstance(number, bool) else None

@@ -29,13 +29,14 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class MarketQuery:
-    """Which markets are asked for; `kind` is the API's type, `available` asks for those where a host waits."""
+    """Which markets are asked for; `kind` is the API's type, `available` asks for those where a host waits, `hosts` for their addresses too."""
 
     name: str | None = None
     address: str | None = None
     wish: Wish = field(default_factory=Wish)
     kind: str | None = None
     available: bool = False
+    hosts: bool = False
 
     def admits(self, listing: MarketListing) -> bool:
         """Whether the market is asked for, as far as a listing tells."""
@@ -72,7 +73,10 @@ async def market_info(network: Network, rpc: Rpc, api: Api, query: MarketQuery) 
             continue
         priced = replace(listing, price=stands.price)
         if query.admits(priced) and (stands.waiting_hosts > 0 or not query.available):
-            found.append((rank(priced, stands), _describe(priced, on_chain[listing.address], stands)))
+            described = _describe(priced, on_chain[listing.address], stands)
+            if query.hosts:
+                described["hosts"] = list(on_chain[listing.address].queue) if stands.waiting_hosts else []
+            found.append((rank(priced, stands), described))
     return [description for _rank, description in sorted(found, key=lambda pair: pair[0])], warnings
 
 

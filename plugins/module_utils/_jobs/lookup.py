@@ -77,14 +77,16 @@ class JobLookup:
         documents = Documents(ipfs)
         self._observer = Observer(rpc, documents, network, wallet, clock, cache)
         self._reader = Reader(documents, network, learn)
+        self.unread: list[ObservedJob] = []
+        """The jobs whose definitions could not be read."""
 
     async def find(self, query: Query) -> tuple[list[dict[str, Any]], list[str]]:
         """The jobs that match, as plain values, and warnings. No match is an empty list, never an error."""
         jobs, now, warnings = await self._jobs(query)
         jobs = [job for job in jobs if query.market in (None, job.account.market) and query.address in (None, job.address)]
         found = _Found(warnings=warnings)
-        # A job that is over has no services any more, so a few facts are all that is wanted of its definition; unless what it printed is
-        # shown too, in which the definition's secrets have to be masked.
+        # A few facts are all that is wanted of a definition, and an earlier run may have kept them; unless what the job printed is shown too,
+        # in which the definition's secrets have to be masked.
         whole = {"definition", "result", "logs"} & set(query.include)
         facts = {} if whole else await self._definitions(jobs[: query.limit])
         for start in range(0, len(jobs), _AT_ONCE):
@@ -95,12 +97,19 @@ class JobLookup:
                     continue
                 if len(found.jobs) == query.limit:
                     found.warnings.append(f"Only the newest {query.limit} jobs are returned; ask for more with limit.")
-                    return found.jobs, found.warnings
+                    return found.jobs, found.warnings + self._about_unread()
                 found.warnings += [sentence for sentence in more if sentence not in found.warnings]
                 if "logs" in query.include:
                     entry["logs"] = _within(log, found)
                 found.jobs.append(entry)
-        return found.jobs, found.warnings
+        return found.jobs, found.warnings + self._about_unread()
+
+    def _about_unread(self) -> list[str]:
+        if not self.unread:
+            return []
+        first = self.unread[0]
+        others = f", like those of {len(self.unread) - 1} others" if len(self.unread) > 1 else ""
+        return [f"The definition {first.definition_cid} of the job {first.address} could not be read from IPFS{others}."]
 
     async def _jobs(self, query: Query) -> tuple[list[ObservedJob], int, list[str]]:
         if query.name is not None:
@@ -116,21 +125,26 @@ class JobLookup:
         jobs.sort(key=lambda job: (job.phase == "done", -job.account.time_end, job.address))
         return jobs, now, list(warnings)
 
-    async def _definitions(self, jobs: Sequence[ObservedJob]) -> dict[str, DefinitionFacts]:
-        return await self._observer.definitions(job.definition_cid for job in jobs if job.phase == "done")
+    async def _definitions(self, jobs: Sequence[ObservedJob]) -> dict[str, DefinitionFacts | None]:
+        """None for a definition that cannot be read now; whoever is not here was not asked for."""
+        cids = {job.definition_cid for job in jobs}
+        return dict.fromkeys(cids) | await self._observer.definitions(cids)
 
     async def _entry(
-        self, job: ObservedJob, facts: dict[str, DefinitionFacts], query: Query, now_seconds: int
+        self, job: ObservedJob, facts: dict[str, DefinitionFacts | None], query: Query, now_seconds: int
     ) -> tuple[dict[str, Any], list[dict[str, str]], list[str]]:
         warnings = []
         known = facts.get(job.definition_cid)
-        definition = None if known is not None and job.phase == "done" else await self._reader.definition_if_readable(job)
-        if definition is None and known is None:
-            warnings.append(f"The definition {job.definition_cid} of the job {job.address} could not be read from IPFS.")
-        elif definition is not None:
-            known = facts_of_definition(definition)
+        definition = None
+        if job.definition_cid not in facts:
+            definition = await self._reader.definition_if_readable(job)
+            known = None if definition is None else facts_of_definition(definition)
         verdict = await self._reader.verdict(job, known, now_seconds)
-        entry = self._reader.describe(job, known.name if known else query.name, definition, verdict)
+        if known is None:
+            self.unread.append(job)
+            entry = self._reader.describe(job, query.name, None, verdict)
+        else:
+            entry = self._reader.describe_by_facts(job, known, verdict)
         if "cost" not in query.include:
             del entry["cost"]
         if "definition" in query.include:

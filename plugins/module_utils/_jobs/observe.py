@@ -10,6 +10,7 @@ import asyncio
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._clients import program as jobs_program
@@ -83,7 +84,7 @@ class ObservedJob:
         """Whether the job may still run or its deposit can still come home; an orphan can do neither (facts §13.12)."""
         return self.phase not in ("done", "orphaned")
 
-    @property
+    @cached_property
     def definition_cid(self) -> str:
         """Content address of the pinned definition."""
         return bytes_to_cid(self.account.ipfs_job)

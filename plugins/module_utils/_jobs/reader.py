@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .._clients.errors import NosanaError
+from .._clients.node import exposed_ports
 from .cache import DefinitionFacts, facts_of_definition
 from .definition import secrets
 from .plan import Current
@@ -111,4 +112,9 @@ class Reader:
         self, job: ObservedJob, name: str | None, definition: dict[str, Any] | None, verdict: Verdict, *, fee: int | None = None
     ) -> dict[str, Any]:
         """The job as the modules return it."""
-        return describe(job, name=name, definition=definition, verdict=verdict, network=self._network, fee=fee)
+        ports = None if definition is None else exposed_ports(definition)
+        return describe(job, name=name, ports=ports, verdict=verdict, network=self._network, fee=fee)
+
+    def describe_by_facts(self, job: ObservedJob, facts: DefinitionFacts, verdict: Verdict) -> dict[str, Any]:
+        """The same where a few facts are all that is known of its definition."""
+        return describe(job, name=facts.name, ports=facts.ports, verdict=verdict, network=self._network)

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from .._clients import program as jobs_program
 from .._clients.networks import NETWORKS
-from .._clients.node import service_urls
+from .._clients.node import exposed_ports, service_url
 from .money import nos
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .._clients.networks import Network
+    from .._clients.node import Port
     from .observe import ObservedJob
     from .plan import Desired
     from .verdict import Verdict
@@ -30,9 +33,9 @@ class Cost:
 
 
 def describe(
-    job: ObservedJob, *, name: str | None, definition: dict[str, Any] | None, verdict: Verdict, network: Network, fee: int | None = None
+    job: ObservedJob, *, name: str | None, ports: Iterable[Port] | None, verdict: Verdict, network: Network, fee: int | None = None
 ) -> dict[str, Any]:
-    """What is known of a job that exists. `definition` is only needed for its services' addresses; `fee` is the network fee, if known."""
+    """What is known of a job that exists. `ports` are what its definition exposes; `fee` is the network fee, if known."""
     account = job.account
     started = job.run.time_start if job.run is not None else account.time_start
     over = job.phase == "done" and not job.closed
@@ -54,7 +57,7 @@ def describe(
         "definition_cid": job.definition_cid,
         "result_cid": job.result_cid,
         "result_url": result_url(job.result_cid, network),
-        "services": [] if job.phase == "done" else _services(definition, job.address, network),
+        "services": [] if job.phase == "done" else _services(ports, job.address, network),
         "explorer_url": _explorer_url(job.address, network),
         "cost": cost(None if job.closed else account.price, account.timeout_seconds, paid, Cost(fee, job.lamports or None)),
     }
@@ -79,7 +82,7 @@ def predict(desired: Desired, *, address: str, timeout_seconds: int, price: int,
         "definition_cid": desired.cid,
         "result_cid": None,
         "result_url": None,
-        "services": _services(desired.document, address, network),
+        "services": _services(exposed_ports(desired.document), address, network),
         "explorer_url": _explorer_url(address, network),
         "cost": cost(price, timeout_seconds, None, known),
     }
@@ -103,13 +106,13 @@ def cost(price: int | None, timeout_seconds: int, paid: int | None, known: Cost 
     }
 
 
-def _services(definition: dict[str, Any] | None, address: str, network: Network) -> list[dict[str, Any]] | None:
-    if definition is None:
+def _services(ports: Iterable[Port] | None, address: str, network: Network) -> list[dict[str, Any]] | None:
+    if ports is None:
         return None
     return [
-        {"op": service.op_id, "port": service.port, "url": service.url}
-        for service in service_urls(definition, address, network.node_domain)
-        if not service.private
+        {"op": port.op_id, "port": port.number, "url": service_url(port.op_index, port.number, address, network.node_domain)}
+        for port in ports
+        if not port.private
     ]
 
 

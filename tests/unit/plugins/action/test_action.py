@@ -112,10 +112,10 @@ def test_connections_are_shared_until_the_environment_changes(monkeypatch: pytes
         return None
 
     shared.run(nothing())
-    one = shared.client()
-    assert shared.client() is one
+    one = shared.connections()
+    assert shared.connections() is one
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    assert shared.client() is not one
+    assert shared.connections() is not one
 
 
 FORKED = """
@@ -128,7 +128,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.http impor
 before = set(sys.modules)
 
 async def ask() -> None:
-    async with Http(SystemClock(), attempts=1, client=_action._shared.client()) as http:
+    async with Http(SystemClock(), attempts=1, connections=_action._shared.connections()) as http:
         await http.request("GET", "http://127.0.0.1:1", str, label="server")
 
 try:

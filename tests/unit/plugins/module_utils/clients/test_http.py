@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import itertools
 import traceback
@@ -100,6 +101,38 @@ def answers(*responses: httpx.Response | Exception) -> tuple[Handler, list[httpx
         return response
 
     return handler, requests
+
+
+def test_connections_are_used_again_and_closed_in_the_end() -> None:
+    """Whether many ask at once or one after the other."""
+    opened = still_open = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened, still_open
+        opened += 1
+        still_open += 1
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        still_open -= 1
+        writer.close()
+
+    async def run() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        async with Http(FakeClock()) as http:
+            for _time in range(5):
+                await http.request("GET", url, label="test server")
+            assert opened == 1
+            for _time in range(3):
+                answers = await asyncio.gather(*(http.request("GET", url, label="test server") for _request in range(20)))
+                assert [answer.json() for answer in answers] == [{}] * 20
+            assert opened <= 20
+        while still_open:
+            await asyncio.sleep(0)
+        server.close()
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])

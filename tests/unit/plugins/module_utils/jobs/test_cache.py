@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.nosana.compute.plugins.module_utils._clients.node import Port
 from ansible_collections.nosana.compute.plugins.module_utils._jobs import cache as cache_file
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.cache import (
     DIRECTORY,
@@ -523,6 +524,20 @@ def test_facts_that_a_verdict_needs() -> None:
     assert (facts.confidential, facts.run_ops) == (True, ("one",))
 
 
+def test_facts_that_the_addresses_of_services_need(tmp_path: Path) -> None:
+    document = {
+        "ops": [
+            {"id": "volume"},
+            {"id": "hidden", "args": {"expose": 22, "private": True}},
+            {"id": "web", "args": {"expose": [80, {"port": 9000.0}, "8000-8010"]}},
+        ]
+    }
+    facts = facts_of_definition(document)
+    assert facts.ports == (Port("web", 2, 80), Port("web", 2, 9000.0), Port("web", 2, "8000-8010"))
+    keep_definition_facts(Cache(tmp_path), {"Qm": facts})
+    assert read_definition_facts(Cache(tmp_path), ["Qm"]) == {"Qm": facts}
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -532,12 +547,19 @@ def test_facts_that_a_verdict_needs() -> None:
         [],
         {},
         ["web", True, False],
-        [7, True, False, []],
-        ["web", 1, False, []],
-        ["web", True, None, []],
-        ["web", True, False, "op"],
-        ["web", True, False, [7]],
+        ["web", True, False, []],
+        [7, True, False, [], []],
+        ["web", 1, False, [], []],
+        ["web", True, None, [], []],
+        ["web", True, False, "op", []],
+        ["web", True, False, [7], []],
         ["web", True, False, [], 1],
+        ["web", True, False, [], [["op", 0]]],
+        ["web", True, False, [], [[7, 0, 80]]],
+        ["web", True, False, [], [["op", True, 80]]],
+        ["web", True, False, [], [["op", 0, None]]],
+        ["web", True, False, [], [["op", 0, 80], 7]],
+        ["web", True, False, [], [], 1],
     ],
 )
 def test_facts_that_are_none(tmp_path: Path, value: Any) -> None:

@@ -175,6 +175,13 @@ def test_the_cheapest_is_first_then_where_more_hosts_wait() -> None:
     assert [market["address"] for market in markets(net, available=True)[0]] == [TWO, ONE]
 
 
+def test_the_hosts_that_wait_are_named_when_asked_for() -> None:
+    net = Net()
+    net.market(ONE, hosts=2)
+    net.market(TWO, jobs=1, price=44)
+    assert [market["hosts"] for market in markets(net, hosts=True)[0]] == [[ANYBODY, ANYBODY], []]
+
+
 def test_the_highest_price_is_compared_with_the_chain_and_not_with_the_api() -> None:
     net = Net()
     net.market(ONE, price=100, listing=MarketListing(ONE, "cheap-they-say", price=1))
