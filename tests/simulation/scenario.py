@@ -159,7 +159,7 @@ class Simulation:
             run = await self.one_run("afterwards", task, Cache.none())
         if run.failure is not None and run.failure.code == "not_found" and task.declaration is not None and self._lost(task.name):
             # Nobody has the definition of what is there any more, so nobody can compare it: the person does what the error advises.
-            await self.one_run("afterwards", Task(task.name), Cache.none())
+            await self.settled(Task(task.name))
             wished = replace(task, declaration=replace(task.declaration, rerun="finished"))
             run = await self.one_run("afterwards", wished, Cache.none())
         if run.failure is not None:
