@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,7 +78,7 @@ def counting() -> Iterator[Waves]:
         waves.trips.append(batch.kinds)
         batch.go.set()
 
-    async def counted(http: Http, method: str, url: str, *, label: str, **more: Any) -> Response:
+    async def counted(http: Http, method: str, url: str, read: Callable[[Response], Any], **more: Any) -> Any:
         if not waiting:
             waiting.append(_Batch())
             released.add(asyncio.ensure_future(release(waiting[0])))
@@ -86,7 +86,7 @@ def counting() -> Iterator[Waves]:
         batch.kinds.append(kind_of(url, more.get("content")))
         await batch.go.wait()
         try:
-            return await request(http, method, url, label=label, **more)
+            return await request(http, method, url, read, **more)
         finally:
             batch.answered += 1
             if batch.answered == len(batch.kinds):

@@ -159,7 +159,7 @@ class Simulation:
             run = await self.one_run("afterwards", task, Cache.none())
         if run.failure is not None and run.failure.code == "not_found" and task.declaration is not None and self._lost(task.name):
             # Nobody has the definition of what is there any more, so nobody can compare it: the person does what the error advises.
-            await self.one_run("afterwards", Task(task.name), Cache.none())
+            await self.settled(Task(task.name))
             wished = replace(task, declaration=replace(task.declaration, rerun="finished"))
             run = await self.one_run("afterwards", wished, Cache.none())
         if run.failure is not None:
@@ -243,6 +243,8 @@ class TwoDays(Simulation):
             change = run.outcome.balance_change if run.outcome is not None else None
             landed = set(self.properties.landed(run))
             reported = {done.signature for done in run.outcome.actions} if run.outcome is not None and change is not None else set()
+            if reported & chronicle.undone:
+                change, reported = None, set()  # what it said was so until a fork was given up
             said += change.nos_base_units if change is not None else 0
             unsaid += sum(self.properties.moved(signature) for signature in sorted(landed - reported))
         spent = chronicle.started_with[chronicle.ours] - chronicle.tokens[chronicle.ours]
