@@ -68,14 +68,6 @@ class _Pool:
     under_way: int = 0
 
 
-@dataclass
-class _Pool:
-    """A client of the library, and how many requests it has under way."""
-
-    client: httpx.AsyncClient
-    under_way: int = 0
-
-
 class Connections:
     """Connections that may be used again, as the environment wants them: proxies, certificates. Bound to one event loop.
 
@@ -257,6 +249,7 @@ def warm_up() -> None:
     for name in ("httpcore", "anyio._backends._asyncio"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    _search_once("sniffio")
     with contextlib.suppress(OSError):
         _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 

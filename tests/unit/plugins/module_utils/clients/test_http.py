@@ -122,11 +122,11 @@ def test_connections_are_used_again_and_closed_in_the_end() -> None:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         async with Http(FakeClock()) as http:
             for _time in range(5):
-                await http.request("GET", url, label="test server")
+                await http.request("GET", url, Response.json, label="test server")
             assert opened == 1
             for _time in range(3):
-                answers = await asyncio.gather(*(http.request("GET", url, label="test server") for _request in range(20)))
-                assert [answer.json() for answer in answers] == [{}] * 20
+                answers = await asyncio.gather(*(http.request("GET", url, Response.json, label="test server") for _request in range(20)))
+                assert answers == [{}] * 20
             assert opened <= 20
         while still_open:
             await asyncio.sleep(0)

@@ -139,9 +139,9 @@ def test_only_a_search_may_be_answered_at_length() -> None:
     class Measured:
         clock = None
 
-        async def request(self, *_arguments: Any, max_bytes: int, **_options: Any) -> Response:
+        async def request(self, _method: str, _url: str, read: Any, *, max_bytes: int, **_options: Any) -> Any:
             bounds.append(max_bytes)
-            return Response(200, {}, b'{"result": []}', "node")
+            return read(Response(200, {}, b'{"result": []}', "node"))
 
     async def run() -> None:
         node = Rpc(Measured(), "http://node.example/")  # type: ignore[arg-type]

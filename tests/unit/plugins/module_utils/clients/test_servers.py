@@ -235,7 +235,7 @@ def test_another_gateway_is_asked_before_the_same_one_again() -> None:
 @pytest.mark.parametrize("gateways", [1, 2])
 def test_what_all_gateways_get_wrong_is_never_used(gateways: int) -> None:
     asked: list[int] = []
-    with pytest.raises(UnexpectedAnswer, match="is not Qm"):
+    with pytest.raises(UnexpectedAnswer, match="something else than the content Qm"):
         fetch(*[HTML] * gateways, asked=asked)
     assert len(asked) == {1: 5, 2: 6}[gateways]
 
