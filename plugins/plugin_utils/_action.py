@@ -20,7 +20,6 @@ from typing import Any
 from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action.normal import ActionModule as NormalAction
 
@@ -33,6 +32,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._ansible.secrets im
     register,
     shown_options,
     withheld,
+    without,
 )
 from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import Interrupted
 from ansible_collections.nosana.compute.plugins.module_utils._clients.http import Connections, warm_up
@@ -89,8 +89,7 @@ class NosanaAction(NormalAction):  # type: ignore[misc]
             values |= {"failed": True, "msg": masker.text(answer.message)}
             if isinstance(answer.error, Interrupted):
                 last_words(values["msg"])
-        kept = {key: value for key, value in values.items() if value is None or isinstance(value, bool)}
-        return dict(remove_values(values, hidden)) | kept
+        return without(values, hidden)
 
 
 def _refusal(checked: Any, action: str) -> Reply | None:

@@ -166,6 +166,16 @@ def register(hidden: set[str], values: Iterable[str]) -> None:
             register_secret(secret)
 
 
+def without(result: dict[str, Any], hidden: set[str]) -> dict[str, Any]:
+    """What AnsibleModule makes of a result: from ansible-core 2.22 on nothing is removed, because Ansible masks what was registered."""
+    if not hidden:
+        return result
+    from ansible.module_utils.common.parameters import remove_values
+
+    kept = {key: value for key, value in result.items() if value is None or isinstance(value, bool)}
+    return dict(remove_values(result, hidden)) | kept
+
+
 def _forms(secret: str) -> Iterable[str]:
     """How a secret may be written: as it is, in a URL, in JSON or Python text, in base64 (without the end, which depends on what follows)."""
     yield secret
