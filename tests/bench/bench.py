@@ -31,6 +31,8 @@ REPEATS = 3
 TASKS = 20
 ITEMS = 40
 MANY = 1000
+MARKETS = ["nvidia-3060", "nvidia-3090", "nvidia-4090", "nvidia-a100-40gb"]
+MOST_IN_A_MARKET = 260
 
 JOB = {"image": "alpine", "command": "sleep 5000"}
 
@@ -134,8 +136,9 @@ def jobs(number: int, **more: Any) -> list[dict[str, Any]]:
 
 
 def loop(number: int) -> list[dict[str, Any]]:
-    """One task that declares many jobs."""
-    return [{"nosana.compute.nosana_job": {"name": "loop-{{ item }}", **JOB}, "loop": list(range(number))}]
+    """One task that declares many jobs, in several markets, because a queue does not hold so many."""
+    market = "{{ " + str(MARKETS) + " [item // " + str(MOST_IN_A_MARKET) + "] }}"
+    return [{"nosana.compute.nosana_job": {"name": "loop-{{ item }}", "market": market, **JOB}, "loop": list(range(number))}]
 
 
 def plays(bench: Bench) -> list[Figure]:
