@@ -12,7 +12,7 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
@@ -34,9 +34,14 @@ from ansible_collections.nosana.compute.plugins.module_utils._ansible.secrets im
     withheld,
     without,
 )
+from ansible_collections.nosana.compute.plugins.module_utils._ansible.session import Session
 from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import Interrupted
-from ansible_collections.nosana.compute.plugins.module_utils._clients.http import Connections, warm_up
+from ansible_collections.nosana.compute.plugins.module_utils._clients.http import warm_up
 from ansible_collections.nosana.compute.plugins.module_utils._libraries import library_trouble
+from ansible_collections.nosana.compute.plugins.plugin_utils._loop import may_be_repeated, next_names
+
+# More do not fit into a request.
+_MOST_AHEAD = 10
 
 
 class NosanaAction(NormalAction):  # type: ignore[misc]
@@ -52,6 +57,7 @@ class NosanaAction(NormalAction):  # type: ignore[misc]
         environment: dict[str, Any] = {}
         self._compute_environment_string(environment)
         with _as_a_module(environment, self._loader.get_basedir()):
+            _worker.session().foresight.upcoming = self._next_names(task_vars)
             result = self._run_here(KINDS[self.kind])
         if not shows_invocation(task_vars):
             del result["invocation"]
@@ -64,6 +70,14 @@ class NosanaAction(NormalAction):  # type: ignore[misc]
         host_vars = task_vars.get("ansible_delegated_vars", {}).get(self._task.delegate_to, {}) if self._task.delegate_to else task_vars
         interpreter = C.config.get_config_value("INTERPRETER_PYTHON", variables=host_vars)
         return is_this_python(str(self._templar.template(interpreter)))
+
+    def _next_names(self, task_vars: Mapping[str, Any]) -> list[str]:
+        """What the next items of the loop will ask for, as far as that can be told."""
+        variable = task_vars.get("ansible_loop_var")
+        if variable is None or self._task.loop_with or not may_be_repeated(self._task.loop):
+            return []
+        items = _worker.items_of(self._task._uuid, lambda: self._templar.template(self._task.loop))
+        return next_names(str(self._task.args.get("name")), plain(task_vars.get(variable)), items, most=_MOST_AHEAD)
 
     def _run_here(self, kind: Kind) -> dict[str, Any]:
         spec = kind.spec()
@@ -80,8 +94,8 @@ class NosanaAction(NormalAction):  # type: ignore[misc]
         def tell(line: str) -> None:
             self._display.display(masker.text(line), stderr=True)  # what machines read comes on the other stream
 
-        context = Context(self._task.check_mode, learn, _shared.connections, None if self._task.no_log else tell)
-        answer = _refusal(checked, self._task.action) or reply(kind, params, context, diff=self._task.diff, run=_shared.run)
+        context = Context(self._task.check_mode, learn, _worker.session(), None if self._task.no_log else tell)
+        answer = _refusal(checked, self._task.action) or reply(kind, params, context, diff=self._task.diff, run=_worker.run)
         for warning in [*both_named(self._task.args, spec), *answer.warnings]:
             self._display.warning(masker.text(warning))
         values = masker.value(answer.values) | {"invocation": {"module_args": shown_options(params, spec, masker)}}
@@ -116,36 +130,42 @@ def both_named(args: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]]) -
     return [f"Both option {name} and its alias {alias} are set." for name, alias in pairs]
 
 
-class _Shared:
-    """What the loop items of a task share, because one worker runs them one after the other: an event loop, and open connections.
-
-    Connections follow the environment (proxies, certificates), so another environment gets its own.
-    """
+class _Worker:
+    """What stays from one item of a loop to the next, which one process runs one after the other: an event loop, and a session."""
 
     def __init__(self) -> None:
         self._runner: asyncio.Runner | None = None
         self._process = 0
-        self._connections: dict[frozenset[tuple[str, str]], Connections] = {}
+        self._session = Session()
+        self._task = ""
+        self._items: list[Any] = []
+
+    def session(self) -> Session:
+        """Of this process, not of the one that it was forked from."""
+        if self._process != os.getpid():
+            self._runner, self._session, self._process = None, Session(), os.getpid()
+        return self._session
+
+    def items_of(self, task: str, work_out: Callable[[], Any]) -> list[Any]:
+        """The items of a task's loop, worked out once."""
+        if task != self._task:
+            with contextlib.suppress(Exception):  # whatever is wrong with the loop has been said by Ansible
+                items = plain(work_out())
+                self._task, self._items = task, items if isinstance(items, list) else []
+        return self._items if task == self._task else []
 
     def run(self, task: Any) -> Any:
         """Runs a coroutine to its end. What comes from outside, such as the end of a task's `timeout`, cancels it, so that it can say so."""
-        if self._runner is None or self._process != os.getpid():
-            self._runner, self._process, self._connections = asyncio.Runner(), os.getpid(), {}
+        self.session()
+        self._runner = self._runner or asyncio.Runner()
         try:
             return self._runner.run(task)
         except Exception:
             raise
         except BaseException:
             self._runner.close()
-            self._runner = None
+            self._process = 0
             raise
-
-    def connections(self) -> Connections:
-        """The connections for the environment as it is now."""
-        environment = frozenset(os.environ.items())
-        if environment not in self._connections:
-            self._connections[environment] = Connections()
-        return self._connections[environment]
 
 
 # Workers have no standard error any more; what they say through Ansible is not printed once Ansible is interrupted.
@@ -158,7 +178,7 @@ def last_words(text: str) -> None:
         os.write(_standard_error, f"{text}\n".encode())
 
 
-_shared = _Shared()
+_worker = _Worker()
 if library_trouble() is None:
     warm_up()
 

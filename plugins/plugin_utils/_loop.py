@@ -24,11 +24,18 @@ def next_names(name: str, item: Any, items: Sequence[Any], *, most: int) -> list
     """The names of the items after the present one, as far as they follow from it: some text of the item is its name, or a part of it."""
     following = list(items[items.index(item) + 1 :])[:most] if item in items else []
     for path, text in _texts(item):
-        if text and text in name:
-            before, _text, after = name.partition(text)
+        place = _place(text, name) if text else None
+        if place is not None:
+            before, after = name[: place.start()], name[place.end() :]
             found = [_at(other, path) for other in following]
             return [f"{before}{other}{after}" for other in found if other is not None]
     return []
+
+
+def _place(text: str, name: str) -> re.Match[str] | None:
+    """Where a text stands in a name, best as a word of its own."""
+    text = re.escape(text)
+    return re.search(rf"(?<![^\W_]){text}(?![^\W_])", name) or re.search(text, name)
 
 
 def _texts(item: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -34,7 +34,7 @@ TIMES = 5
 # Words → most seconds, most requests to the RPC node, most round trips up to the sending, most reads of IPFS; None is not promised.
 LIMITS: dict[str, tuple[float | None, int | None, int | None, int | None]] = {
     "unchanged": (None, 1, 1, 0),
-    "post": (None, None, 4, 0),
+    "post after a removal": (None, None, 7, 0),
     "absent": (None, None, 4, None),
     "name in the large wallet, cold": (None, None, None, 50),
     "name in the large wallet, warm": (1.0, None, None, 5),
@@ -113,7 +113,7 @@ def measured(small: Poster, large: Poster, scratch: str) -> list[tuple[str, Task
 
     return [
         ("unchanged", small.job, post),
-        ("post", small.job, remove),
+        ("post after a removal", small.job, remove),
         ("absent", lambda: small.job(state="absent"), post),
         ("name in the large wallet, cold", find, fresh),
         ("name in the large wallet, warm", find, nothing),

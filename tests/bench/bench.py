@@ -29,6 +29,7 @@ from nosana_localnet.thread import ThreadNetwork, running
 BIN = Path(sys.executable).parent
 REPEATS = 3
 TASKS = 20
+MORE_TASKS = 100
 ITEMS = 40
 MANY = 1000
 MARKETS = ["nvidia-3060", "nvidia-3090", "nvidia-4090", "nvidia-a100-40gb"]
@@ -152,24 +153,27 @@ def plays(bench: Bench) -> list[Figure]:
         bench.play([{"nosana.compute.nosana_job": {"name": f"task-{index}", "state": "absent"}} for index in range(TASKS)])
         posting.append(bench.play(jobs(TASKS), changed=TASKS))
     post = (statistics.median(run.seconds for run in posting) - empty.seconds) / TASKS
-    tasks = bench.median(jobs(TASKS), changed=0)
-    task = (tasks.seconds - empty.seconds) / TASKS
+    bench.play(jobs(MORE_TASKS))
+    tasks = bench.median(jobs(MORE_TASKS), changed=0)
+    task = (tasks.seconds - empty.seconds) / MORE_TASKS
+    first = bench.median(jobs(1), changed=0).seconds - empty.seconds
     module = (bench.median(jobs(TASKS), changed=0, module=True).seconds - empty.seconds) / TASKS
     one, items = bench.median(loop(1), changed=0), bench.median(loop(1 + ITEMS), changed=0)
     item = (items.seconds - one.seconds) / ITEMS
     many = bench.play(loop(MANY), changed=0)
     return [
         Figure("ping, a task", ping, "s"),
-        Figure("unchanged job, a task", task, "s"),
+        Figure("unchanged job, the first task of a play, with its imports", first, "s"),
+        Figure(f"unchanged job, a task of {MORE_TASKS}, imports included", task, "s"),
         Figure("unchanged job, a task, by the module", module, "s"),
         Figure("unchanged job, an item of a loop", item, "s"),
         Figure("post, a task", post, "s"),
         Figure("unchanged job in a task, in pings", task / ping, "", 0.2),
         Figure("unchanged job in a loop, in pings", item / ping, "", 0.1),
         Figure("unchanged job in a task, in tasks of the module", task / module, ""),
-        Figure("RPC requests of an unchanged job", tasks.rpc / TASKS, "", 1),
+        Figure("RPC requests of an unchanged job, a task", tasks.rpc / MORE_TASKS, "", 1),
         Figure(f"{MANY} unchanged jobs in one play", many.seconds, "s", 60),
-        Figure(f"RPC requests of {MANY} unchanged jobs in one play", many.rpc, "", MANY),
+        Figure(f"RPC requests of {MANY} unchanged jobs in one loop", many.rpc, "", MANY / 5),
         Figure("memory of the largest process, an empty play", empty.memory_mb, "MB"),
         Figure(f"how much more with {MANY} unchanged jobs", many.memory_mb - empty.memory_mb, "MB", 150),
     ]

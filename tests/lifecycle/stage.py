@@ -17,6 +17,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from ansible_collections.nosana.compute.plugins.module_utils._ansible.options import JOB_INFO_RULES, JOB_RULES, job_info_spec, job_spec
+from ansible_collections.nosana.compute.plugins.module_utils._ansible.session import Session
 from ansible_collections.nosana.compute.plugins.module_utils._ansible.tasks import TaskResult, job_info_task, job_task
 from ansible_collections.nosana.compute.plugins.module_utils._clients.clock import Clock
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.progress import Tell
@@ -60,13 +61,15 @@ class Poster:
         """The task nosana_job, run to its end."""
         return asyncio.run(self.job_in_loop(**options))
 
-    async def job_in_loop(self, *, check_mode: bool = False, tell: Tell | None = None, **options: Any) -> TaskResult:
+    async def job_in_loop(
+        self, *, check_mode: bool = False, tell: Tell | None = None, session: Session | None = None, **options: Any
+    ) -> TaskResult:
         """The same for those who run more than one at a time."""
         wanted = {"name": "job", "wait_sleep": LOOK_SECONDS}
         if options.get("state") != "absent":
             wanted |= {"market": str(self.market), **({} if "job_definition" in options else {"image": "nginx"})}
         parameters = self._checked(job_spec(), JOB_RULES, wanted | options)
-        return await job_task(parameters, check_mode=check_mode, clock=self.stage.clock, tell=tell)
+        return await job_task(parameters, check_mode=check_mode, clock=self.stage.clock, tell=tell, session=session)
 
     def info(self, **options: Any) -> list[dict[str, Any]]:
         """The jobs that nosana_job_info finds."""

@@ -17,20 +17,21 @@ from .._jobs.progress import Tell
 from .._libraries import library_trouble
 from . import tasks
 from .options import JOB_INFO_RULES, JOB_RULES, MARKET_INFO_RULES, job_info_spec, job_spec, market_info_spec, wallet_info_spec
-from .tasks import GiveConnections, Learn, Params, TaskResult
+from .session import Session
+from .tasks import Learn, Params, TaskResult
 
 _DEBUG = "NOSANA_DEBUG"
 
 
 @dataclass(frozen=True)
 class Context:
-    """How a task is run. `learn` is told secrets that are found on the way; `connections` gives some that outlive it; `tell` is told how
+    """How a task is run. `learn` is told secrets that are found on the way; `session` is shared with others; `tell` is told how
     things stand while a job is waited for.
     """
 
     check_mode: bool
     learn: Learn
-    connections: GiveConnections = None
+    session: Session | None = None
     tell: Tell | None = None
 
 
@@ -46,16 +47,14 @@ class Kind:
 KINDS = {
     "nosana_job": Kind(
         job_spec,
-        lambda params, to: tasks.job_task(params, check_mode=to.check_mode, learn=to.learn, connections=to.connections, tell=to.tell),
+        lambda params, to: tasks.job_task(params, check_mode=to.check_mode, learn=to.learn, session=to.session, tell=to.tell),
         JOB_RULES,
     ),
     "nosana_job_info": Kind(
-        job_info_spec, lambda params, to: tasks.job_info_task(params, learn=to.learn, connections=to.connections), JOB_INFO_RULES
+        job_info_spec, lambda params, to: tasks.job_info_task(params, learn=to.learn, session=to.session), JOB_INFO_RULES
     ),
-    "nosana_market_info": Kind(
-        market_info_spec, lambda params, to: tasks.market_info_task(params, connections=to.connections), MARKET_INFO_RULES
-    ),
-    "nosana_wallet_info": Kind(wallet_info_spec, lambda params, to: tasks.wallet_info_task(params, connections=to.connections)),
+    "nosana_market_info": Kind(market_info_spec, lambda params, to: tasks.market_info_task(params, session=to.session), MARKET_INFO_RULES),
+    "nosana_wallet_info": Kind(wallet_info_spec, lambda params, to: tasks.wallet_info_task(params, session=to.session)),
 }
 
 

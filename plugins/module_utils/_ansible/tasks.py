@@ -16,7 +16,7 @@ from typing import Any
 
 from .._clients.clock import Clock, SystemClock
 from .._clients.errors import InvalidInput, NosanaError
-from .._clients.http import Connections, Http
+from .._clients.http import Http
 from .._clients.ipfs import Ipfs
 from .._clients.networks import NETWORKS, Network
 from .._clients.node import NodeApi
@@ -32,13 +32,12 @@ from .._jobs.lookup import JobLookup, Query
 from .._jobs.markets import Wish, parse_wish
 from .._jobs.progress import Tell
 from .._jobs.service import MOST_TIMEOUT_SECONDS, Declaration, JobService, Outcome, Wait, WaitFor
+from .session import Session
 from .signals import signals_cancel
 
 Params = Mapping[str, Any]
 # Told the secrets of definitions that are read from IPFS, so that they are masked in logs and messages too.
 Learn = Callable[[list[str]], None]
-# Gives connections that outlive a task; without it a task makes and closes its own.
-GiveConnections = Callable[[], Connections] | None
 
 _LONGEST_SLEEP_SECONDS = 3600
 
@@ -74,30 +73,32 @@ async def job_task(
     check_mode: bool,
     clock: Clock | None = None,
     learn: Learn | None = None,
-    connections: GiveConnections = None,
+    session: Session | None = None,
     tell: Tell | None = None,
 ) -> TaskResult:
-    """nosana_job. `tell` is told, line by line, how things stand while a job is waited for; it has to mask secrets."""
+    """nosana_job. `tell` is told, line by line, how things stand while a job is waited for; it has to mask secrets. `session`: what tasks of
+    one process share; without one a task makes, and closes, its own connections.
+    """
     warnings: list[str] = []
     if params["id"] and (params["state"] != "absent" or params["purge"]):
         raise InvalidInput("id names a job to remove, so it goes with state=absent, and without purge, which goes by name.")
     if params["state"] == "absent" and params["id"]:
         address = _address(params["id"], "id")
-        async with _service(params, warnings, clock, learn, connections) as service:
+        async with _service(params, warnings, clock, learn, session) as service:
             outcome = await service.remove(address, dry_run=check_mode)
     elif params["state"] == "absent":
         name = _name_to_remove(params)
-        async with _service(params, warnings, clock, learn, connections) as service:
+        async with _service(params, warnings, clock, learn, session) as service:
             outcome = await service.absent(name, dry_run=check_mode, purge=params["purge"])
     else:
         declaration = _declaration(params, warnings)
-        async with _service(params, warnings, clock, learn, connections, tell) as service:
+        async with _service(params, warnings, clock, learn, session, tell) as service:
             outcome = await service.present(declaration, wait=_wait(params), dry_run=check_mode)
     return _result(outcome, warnings)
 
 
 async def job_info_task(
-    params: Params, *, clock: Clock | None = None, learn: Learn | None = None, connections: GiveConnections = None
+    params: Params, *, clock: Clock | None = None, learn: Learn | None = None, session: Session | None = None
 ) -> TaskResult:
     """nosana_job_info."""
     warnings: list[str] = []
@@ -105,7 +106,7 @@ async def job_info_task(
         raise InvalidInput(f"limit is {params['limit']}, and must be at least 1.")
     address = _address(params["id"], "id") if params["id"] else None
     wallet = _wallet(params, warnings)
-    async with _connect(params, clock, connections) as to:
+    async with _connect(params, clock, session) as to:
         query = Query(
             name=params["name"],
             address=address,
@@ -131,7 +132,7 @@ async def job_info_task(
     return TaskResult({"changed": False, "jobs": jobs}, warnings + more, incomplete=incomplete)
 
 
-async def market_info_task(params: Params, *, clock: Clock | None = None, connections: GiveConnections = None) -> TaskResult:
+async def market_info_task(params: Params, *, clock: Clock | None = None, session: Session | None = None) -> TaskResult:
     """nosana_market_info."""
     wished = {key: params[key] for key in ("gpu", "max_price", "min_vram") if params[key] is not None}
     query = MarketQuery(
@@ -142,16 +143,16 @@ async def market_info_task(params: Params, *, clock: Clock | None = None, connec
         available=params["available"],
         hosts="hosts" in params["include"],
     )
-    async with _connect(params, clock, connections) as to:
+    async with _connect(params, clock, session) as to:
         markets, warnings = await market_info(to.network, to.rpc, to.api, query)
     return TaskResult({"changed": False, "markets": markets}, warnings)
 
 
-async def wallet_info_task(params: Params, *, clock: Clock | None = None, connections: GiveConnections = None) -> TaskResult:
+async def wallet_info_task(params: Params, *, clock: Clock | None = None, session: Session | None = None) -> TaskResult:
     """nosana_wallet_info. The wallet is read for its address only, and not at all when an address is given."""
     warnings: list[str] = []
     address = params["address"] or _wallet(params, warnings, also="or an address").address
-    async with _connect(params, clock, connections) as to:
+    async with _connect(params, clock, session) as to:
         wallet, more = await wallet_info(to.network, to.rpc, to.api, address=address, api_key=params["api_key"] or None)
     return TaskResult({"changed": False, "wallet": wallet}, warnings + more)
 
@@ -172,23 +173,23 @@ class _Connection:
 
 
 @asynccontextmanager
-async def _connect(params: Params, clock: Clock | None, connections: GiveConnections) -> AsyncIterator[_Connection]:
+async def _connect(params: Params, clock: Clock | None, session: Session | None) -> AsyncIterator[_Connection]:
     """The clients for the network that the options name; the connections are closed at the end."""
     network = _network(params)
     clock = clock or SystemClock()
-    async with Http(clock, connections=connections() if connections else None) as http:
+    async with Http(clock, connections=session.connections() if session else None) as http:
         rpc = Rpc(http, network.rpc_urls, genesis_hash=network.genesis_hash)
-        yield _Connection(network, clock, http, rpc, Api(http, network.api_url))
+        yield _Connection(network, clock, http, rpc, Api(http, network.api_url, session.markets if session else None))
 
 
 @asynccontextmanager
 async def _service(
-    params: Params, warnings: list[str], clock: Clock | None, learn: Learn | None, connections: GiveConnections, tell: Tell | None = None
+    params: Params, warnings: list[str], clock: Clock | None, learn: Learn | None, session: Session | None, tell: Tell | None = None
 ) -> AsyncIterator[JobService]:
     """The job service with all its clients."""
     priority = _priority_fee(params["priority_fee"])
     wallet = _wallet(params, warnings)
-    async with _connect(params, clock, connections) as to:
+    async with _connect(params, clock, session) as to:
         yield JobService(
             network=to.network,
             wallet=wallet.keypair,
@@ -203,6 +204,7 @@ async def _service(
             pubsub=PubSub(to.network.rpc_urls, to.clock),
             tell=tell,
             waiting=signals_cancel,
+            foresight=session.foresight if session else None,
         )
 
 

@@ -23,6 +23,7 @@ _ADVICE = "api_url or NOSANA_API_URL"
 _BY_ADDRESS = "give the market's address instead of its slug"
 # Far above what there is (some sixty markets, a few GPUs each), and little to print.
 _MOST_MARKETS = 1_000
+_KNOWN_SECONDS = 60
 _MOST_GPU_TYPES = 50
 _MOST_CHARACTERS = 100
 _MOST_OF_ANYTHING = 10**12
@@ -61,17 +62,26 @@ class Credits:
         return self.assigned - self.reserved - self.settled
 
 
+# (URL of the API, slug) → when it was read, by the monotonic clock, and the market's address.
+KnownMarkets = dict[tuple[str, str], tuple[float, str]]
+
+
 class Api:
     """The part of the REST API that the collection needs."""
 
-    def __init__(self, http: Http, api_url: str) -> None:
+    def __init__(self, http: Http, api_url: str, known: KnownMarkets | None = None) -> None:
+        """`known` remembers the addresses of markets for a while, for whoever shares it."""
         self._http = http
         self._api_url = api_url.rstrip("/")
+        self._known = {} if known is None else known
 
     async def resolve_market(self, market: str) -> str:
         """The address of a market given by slug or address; NotFound names the slugs that come close."""
         if is_address(market):
             return market
+        key, now = (self._api_url, market), self._http.clock.monotonic()
+        if key in self._known and now - self._known[key][0] < _KNOWN_SECONDS:
+            return self._known[key][1]
         listings = await self.listings()
         found = sorted({listing.address for listing in listings if listing.slug == market})
         if len(found) > 1:
@@ -80,6 +90,7 @@ class Api:
             slugs = {listing.slug for listing in listings}
             close = difflib.get_close_matches(market, slugs, n=3, cutoff=0.3) or sorted(slugs)[:10]
             raise NotFound(f"There is no market {market[:80]!r}; close ones are {', '.join(close)}.")
+        self._known[key] = (now, found[0])
         return found[0]
 
     async def markets(self) -> dict[str, str]:

@@ -28,7 +28,7 @@ Value = TypeVar("Value")
 
 LABEL = "Solana RPC node"
 ADVICE = "rpc_url or NOSANA_RPC_URL"
-_KEYS_PER_REQUEST = 100
+KEYS_PER_REQUEST = 100
 _MAX_BYTES = 8 * 1024 * 1024  # a hundred markets are less than two
 _MAX_SEARCH_BYTES = 64 * 1024 * 1024
 _PREFLIGHT_FAILURE = -32002
@@ -164,8 +164,8 @@ class Rpc:
     async def get_multiple_accounts(self, keys: Sequence[str]) -> list[Account | None]:
         """The accounts in the order of the keys; those of one request (100 keys) are from the same slot."""
         found: list[Account | None] = []
-        for start in range(0, len(keys), _KEYS_PER_REQUEST):
-            part = list(keys[start : start + _KEYS_PER_REQUEST])
+        for start in range(0, len(keys), KEYS_PER_REQUEST):
+            part = list(keys[start : start + KEYS_PER_REQUEST])
             snapshot = await self.snapshot(part)
             found += [snapshot.accounts.get(key) for key in part]
         return found

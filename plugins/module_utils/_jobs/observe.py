@@ -17,8 +17,10 @@ from .._clients import program as jobs_program
 from .._clients.errors import HistoryUnavailable, Moved, NosanaError, NotFound, Refused, SearchRefused, UnexpectedAnswer, Unreachable
 from .._clients.ipfs import bytes_to_cid, cid_to_bytes
 from .._clients.rest import is_address
+from .._clients.rpc import KEYS_PER_REQUEST
 from .cache import DefinitionFacts, facts_of_definition, keep_definition_facts, read_definition_facts
 from .chain import time_of
+from .foresight import Foreseen, Foresight
 from .history import CLOSED_BY, ended_by_owner, read_fate
 from .identity import Identity
 
@@ -35,6 +37,8 @@ Past = Literal["strict", "lenient", "accounts"]
 
 # One getMultipleAccounts takes 100 keys; 16 generations are 32 of them, and more than a name has jobs in most lives.
 WINDOW = 16
+# Of a name that is asked along: the newest job, the one before it, and the one that may have come since.
+WINDOW_AHEAD = 3
 _PARALLEL_READS = 16
 _MOST_GENERATIONS = 1_000_000
 _MOST_RUN_QUESTIONS = 8
@@ -99,6 +103,7 @@ class ObservedJob:
 class Observation:
     """What is known of a name at one slot: its jobs, oldest generation first, the declared market, and the wallet.
 
+    foreseen: read along with another name's, moments ago, and only the generations around the newest; no ground to spend on.
     now_seconds: the chain's own clock. nos_base_units: None where the wallet has no NOS token account yet.
     expected: the generation that is most likely the first unused one; generation: the one that is, None until :meth:`Observer.complete` was
     asked.
@@ -118,6 +123,7 @@ class Observation:
     expected: int = 0
     generation: int | None = None
     latest: ObservedJob | None = None
+    foreseen: bool = False
     warnings: tuple[str, ...] = ()
 
     @property
@@ -139,6 +145,38 @@ class _Hint:
     market: str | None = None
 
 
+@dataclass(frozen=True)
+class _Question:
+    """The accounts that tell of a name: jobs and their own runs by generation, the market that is meant, and what an earlier run learned."""
+
+    identity: Identity
+    window: range
+    market: str | None
+    hint: _Hint
+    jobs: dict[str, int]
+    runs: dict[str, int]
+
+    @staticmethod
+    def of(identity: Identity, window: range, market: str | None, hint: _Hint) -> _Question:
+        return _Question(
+            identity,
+            window,
+            market,
+            hint,
+            {identity.address(generation): generation for generation in window},
+            {identity.address(generation, "run"): generation for generation in window},
+        )
+
+    @property
+    def markets(self) -> list[str]:
+        """Markets of which the present price may be wanted."""
+        return [key for key in (self.market, self.hint.market) if key]
+
+    @property
+    def keys(self) -> list[str]:
+        return [*self.jobs, *self.runs, *self.markets, *([self.hint.run] if self.hint.run else [])]
+
+
 @dataclass
 class _Warnings:
     """Sentences to say once, however often their cause comes up."""
@@ -154,7 +192,14 @@ class Observer:
     """Reads jobs of one wallet from one network."""
 
     def __init__(
-        self, rpc: Rpc, documents: Documents, network: Network, wallet: solders.keypair.Keypair, clock: Clock, cache: Cache
+        self,
+        rpc: Rpc,
+        documents: Documents,
+        network: Network,
+        wallet: solders.keypair.Keypair,
+        clock: Clock,
+        cache: Cache,
+        foresight: Foresight[_Question] | None = None,
     ) -> None:
         self._rpc = rpc
         self._documents = documents
@@ -163,19 +208,29 @@ class Observer:
         self._owner = str(wallet.pubkey())
         self._clock = clock
         self._cache = cache
+        self._foresight: Foresight[_Question] = foresight or Foresight()
         self._token_account = jobs_program.token_account(self._owner, network.nos_mint)
 
     # --- by name ------------------------------------------------------------------------------------------------------
 
-    async def by_name(self, name: str, *, market: str | None = None) -> Observation:
+    async def by_name(self, name: str, *, market: str | None = None, foreseen: bool = False) -> Observation:
         """The derived addresses of a name, the wallet and the market in one request.
 
         While one of the derived jobs is active that answers every question of a task that changes nothing. Whoever is about to post, or finds
-        none active, has to ask :meth:`complete`.
+        none active, has to ask :meth:`complete`. `foreseen`: what was read for this name a moment ago will do.
         """
-        identity = Identity(self._wallet, program=self._network.jobs_program, name=name)
+        known = self._foresight.take(self._foresight_key(name), self._clock.monotonic()) if foreseen else None
+        if known is not None and (market is None or market in known.question.markets):
+            return replace(await self._read(replace(known.question, market=market), known.snapshot), foreseen=True)
+        identity = self._identity(name)
         hint = self._hint(identity)
         return await self._look(identity, max(0, hint.generations - WINDOW // 2), market, hint)
+
+    def _identity(self, name: str) -> Identity:
+        return Identity(self._wallet, program=self._network.jobs_program, name=name)
+
+    def _foresight_key(self, name: str) -> tuple[object, ...]:
+        return self._network.rpc_urls, self._network.jobs_program, self._owner, name
 
     async def complete(self, seen: Observation, *, cid: str | None = None, past: Past = "strict") -> Observation:
         """The authoritative read: active jobs of other tools under the name, the first generation that was never used, and what became of
@@ -224,22 +279,42 @@ class Observer:
         return replace(seen, jobs=tuple(jobs), window=elsewhere.window)
 
     async def _look(self, identity: Identity, first: int, market: str | None, hint: _Hint) -> Observation:
-        window = range(first, first + WINDOW)
-        addresses = {identity.address(generation): generation for generation in window}
-        runs = {identity.address(generation, "run"): generation for generation in window}
+        question = _Question.of(identity, range(first, first + WINDOW), market, hint)
         about_wallet = [self._owner, self._token_account, self._network.jobs_program, jobs_program.RENT_SYSVAR, jobs_program.CLOCK_SYSVAR]
-        hinted = [key for key in (market, hint.market, hint.run) if key]
-        snapshot = await self._rpc.snapshot(list(dict.fromkeys([*addresses, *runs, *about_wallet, *hinted])))
+        keys = list(dict.fromkeys([*question.keys, *about_wallet]))
+        along = self._asked_along(keys, market)
+        snapshot = await self._rpc.snapshot(keys)
+        for other in along:
+            self._foresight.keep(self._foresight_key(other.identity.name), Foreseen(other, snapshot, self._clock.monotonic()))
+        return await self._read(question, snapshot)
+
+    def _asked_along(self, keys: list[str], market: str | None) -> list[_Question]:
+        """Questions about the next names of a loop, whose keys are added to those that are asked anyway, as far as a request has room."""
+        questions = []
+        for name in self._foresight.upcoming:
+            identity = self._identity(name)
+            hint = self._hint(identity)
+            first = max(0, hint.generations - WINDOW_AHEAD + 1)
+            question = _Question.of(identity, range(first, first + WINDOW_AHEAD), market, hint)
+            new = [key for key in question.keys if key not in keys]
+            if len(keys) + len(new) > KEYS_PER_REQUEST:
+                break
+            keys += new
+            questions.append(question)
+        return questions
+
+    async def _read(self, question: _Question, snapshot: Snapshot) -> Observation:
+        identity, window, market, hint = question.identity, question.window, question.market, question.hint
         self._rpc.not_before(snapshot.slot)
         warnings = _Warnings()
         jobs = []
-        for address, generation in addresses.items():
+        for address, generation in question.jobs.items():
             account = snapshot.accounts.get(address)
             if account is None or account.owner != self._network.jobs_program:
                 continue
             run_addresses = [identity.address(generation, "run"), hint.run]
             jobs.append(self._with_known_run(self._job(address, account, generation), snapshot, run_addresses))
-        markets = {key: market_now for key in hinted if (market_now := self._market(snapshot.accounts.get(key))) is not None}
+        markets = {key: market_now for key in question.markets if (market_now := self._market(snapshot.accounts.get(key))) is not None}
         found = await self._with_runs(jobs, markets, warnings)
         lamports, base_units = self._wallet_in(snapshot)
         seen = Observation(

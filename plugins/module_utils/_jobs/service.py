@@ -19,6 +19,7 @@ from .apply import MOVED_ON, Applier, BalanceChange, Draft, Prepared
 from .budget import JOB_BYTES, MOST_TIMEOUT_SECONDS, check_declared, check_money, fee_taken
 from .cache import Cache, facts_of_definition
 from .chain import check_network, read_markets
+from .foresight import Foresight
 from .markets import Wish, choose, fits, standings
 from .observe import Observation, ObservedJob, Observer, Past
 from .outcome import Outcome, together
@@ -80,17 +81,19 @@ class JobService:
         pubsub: PubSub | None = None,
         tell: Tell | None = None,
         waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
+        foresight: Foresight[Any] | None = None,
     ) -> None:
         """`learn` is told the secrets in definitions that are read, so that whoever prints can mask them; `tell` how things stand while a job
-        is waited for, which is what `waiting` is entered for.
+        is waited for, which is what `waiting` is entered for; `foresight` is shared by the items of a loop.
         """
+        self._foresight: Foresight[Any] = foresight or Foresight()
         self._network = network
         self._owner = str(wallet.pubkey())
         self._rpc = rpc
         self._api = api
         self._clock = clock
         documents = Documents(ipfs)
-        self._observer = Observer(rpc, documents, network, wallet, clock, cache or Cache.none())
+        self._observer = Observer(rpc, documents, network, wallet, clock, cache or Cache.none(), self._foresight)
         self._applier = Applier(rpc, ipfs, sender, network, wallet, clock)
         self._reader = Reader(documents, network, learn)
         self._watcher = Watcher(
@@ -164,10 +167,22 @@ class JobService:
         raise Moved("The chain moved on each time that it was looked at; run the task again.")
 
     async def _present_once(
-        self, declaration: Declaration, desired: Desired, outcome: Outcome, tried: set[str], *, wait: Wait, dry_run: bool
+        self,
+        declaration: Declaration,
+        desired: Desired,
+        outcome: Outcome,
+        tried: set[str],
+        *,
+        wait: Wait,
+        dry_run: bool,
+        anew: bool = False,
     ) -> Outcome:
+        """`anew`: the chain is looked at even when something was foreseen."""
         past: Past = "lenient" if desired.rerun in ("finished", "always") else "strict"
-        seen = await self._observer.by_name(desired.name, market=desired.market or None)
+        # A wish needs the market first.
+        seen = await self._observer.by_name(desired.name, market=desired.market or None, foreseen=bool(desired.market) and not anew)
+        if seen.foreseen and (not seen.active or seen.market is None):
+            seen = await self._observer.by_name(desired.name, market=desired.market)
         if isinstance(declaration.market, Wish):
             if not seen.active:
                 seen = await self._observer.complete(seen, cid=desired.cid, past=past)
@@ -179,6 +194,8 @@ class JobService:
             raise NotFound(f"There is no market {declaration.market} on {self._network.name} (no account at {desired.market}).")
         current = await self._current(seen, desired)
         plan = plan_present(desired, current, market_timeout_seconds=market.job_timeout_seconds)
+        if seen.foreseen and (plan.changed or plan.refusal is not None):
+            return await self._present_once(declaration, desired, outcome, tried, wait=wait, dry_run=dry_run, anew=True)
         prepared: list[Prepared] = []
         if plan.posts is not None or not seen.active:
             # The authoritative read before money is spent, and beside it what the posting would cost if that read changes nothing.
@@ -311,6 +328,7 @@ class JobService:
     ) -> None:
         """Sends what was drafted. What was done stands in the outcome, whatever happens afterwards."""
         outcome.changed = False
+        self._foresight.forget()
         for each in prepared:
             try:
                 receipt = await self._applier.carry_out(each, document=document)

@@ -21,6 +21,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._ansible.options im
 from ansible_collections.nosana.compute.plugins.module_utils._ansible.run import KINDS
 from ansible_collections.nosana.compute.plugins.plugin_utils import _action
 from ansible_collections.nosana.compute.plugins.plugin_utils._action import NosanaAction, both_named, is_this_python, plain
+from ansible_collections.nosana.compute.plugins.plugin_utils._loop import may_be_repeated, next_names
 
 COLLECTION = Path(_action.__file__).parents[2]
 
@@ -106,16 +107,52 @@ def test_environment_and_folder_are_given_back(tmp_path: Path) -> None:
 
 
 def test_connections_are_shared_until_the_environment_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    shared = _action._Shared()
-
-    async def nothing() -> None:
-        return None
-
-    shared.run(nothing())
-    one = shared.connections()
-    assert shared.connections() is one
+    session = _action._Worker().session()
+    one = session.connections()
+    assert session.connections() is one
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    assert shared.connections() is not one
+    assert session.connections() is not one
+
+
+def test_a_loop_is_worked_out_once_for_a_task() -> None:
+    worker, asked = _action._Worker(), []
+
+    def work_out() -> list[str]:
+        asked.append(1)
+        return ["a", "b"]
+
+    assert worker.items_of("one", work_out) == worker.items_of("one", work_out) == ["a", "b"]
+    assert asked == [1]
+    assert worker.items_of("two", lambda: "no list") == []
+    assert worker.items_of("three", lambda: 1 / 0) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "item", "items", "names"),
+    [
+        ("b", "b", ["a", "b", "c", "d"], ["c", "d"]),
+        ("web-2", 2, [1, 2, 3], ["web-3"]),
+        ("web-b-eu", "b", ["a", "b", "c"], ["web-c-eu"]),
+        ("b", {"name": "b", "image": "x"}, [{"name": "b", "image": "x"}, {"name": "c", "image": "y"}], ["c"]),
+        ("job-b", {"key": "b", "value": {"image": "job"}}, [{"key": "b", "value": {"image": "job"}}, {"key": "c", "value": 1}], []),
+        ("b", {"key": "b", "value": {"image": "job"}}, [{"key": "b", "value": {"image": "job"}}, {"key": "c", "value": 1}], ["c"]),
+        ("fixed", "b", ["a", "b", "c"], []),
+        ("d", "d", ["a", "b", "c", "d"], []),
+        ("x", "x", ["a"], []),
+        ("b", "b", ["b", None, {"a": 1}, "c"], ["c"]),
+    ],
+)
+def test_the_names_that_a_loop_comes_to_next(name: str, item: Any, items: list[Any], names: list[str]) -> None:
+    assert next_names(name, item, items, most=10) == names
+
+
+def test_a_loop_that_looks_elsewhere_is_not_worked_out_twice() -> None:
+    assert may_be_repeated(["a", "{{ b }}"])
+    assert may_be_repeated("{{ jobs | dict2items }}")
+    assert not may_be_repeated("{{ lookup('pipe', 'date') }}")
+    assert not may_be_repeated("{{ query('file', 'x') }}")
+    assert not may_be_repeated("{{ q ('file', 'x') }}")
+    assert not may_be_repeated(None)
 
 
 FORKED = """
@@ -128,11 +165,11 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.http impor
 before = set(sys.modules)
 
 async def ask() -> None:
-    async with Http(SystemClock(), attempts=1, connections=_action._shared.connections()) as http:
+    async with Http(SystemClock(), attempts=1, connections=_action._worker.session().connections()) as http:
         await http.request("GET", "http://127.0.0.1:1", str, label="server")
 
 try:
-    _action._shared.run(ask())
+    _action._worker.run(ask())
 except Unreachable:
     print(sorted(set(sys.modules) - before))
 """
