@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import sqlite3  # noqa: F401  of the cache, which imports it when it is first used: in each worker anew
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

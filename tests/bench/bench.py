@@ -92,7 +92,7 @@ class Bench:
             kept
             | network.environment(wallet)
             | {
-                "NOSANA_MARKET": "nvidia-3060",
+                "NOSANA_MARKET": "free",
                 "NOSANA_CACHE": str(scratch / "cache"),
                 "ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"],
                 "ANSIBLE_LOCALHOST_WARNING": "false",

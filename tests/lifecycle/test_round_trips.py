@@ -92,6 +92,8 @@ def test_unchanged_in_a_market_named_by_its_slug(stage: Stage, observed: Run) ->
     poster.post(market="nvidia-3060", timeout=10)
     waves = observed(poster, [], market="nvidia-3060", timeout=10)
     assert waves.trips == [["markets"], ["getMultipleAccounts"]]
+    again = observed(poster, [], market="nvidia-3060", timeout=10)
+    assert [sorted(trip) for trip in again.trips] == [["getMultipleAccounts", "markets"]]
     assert observed(poster, ["delist"], state="absent").before_confirmation <= 3
 
 

@@ -75,12 +75,17 @@ class Api:
         self._api_url = api_url.rstrip("/")
         self._known = {} if known is None else known
 
+    def knows(self, market: str) -> bool:
+        """Whether the address of a market is known without asking."""
+        known = self._known.get((self._api_url, market))
+        return is_address(market) or (known is not None and self._http.clock.monotonic() - known[0] < _KNOWN_SECONDS)
+
     async def resolve_market(self, market: str) -> str:
         """The address of a market given by slug or address; NotFound names the slugs that come close."""
         if is_address(market):
             return market
-        key, now = (self._api_url, market), self._http.clock.monotonic()
-        if key in self._known and now - self._known[key][0] < _KNOWN_SECONDS:
+        key = (self._api_url, market)
+        if self.knows(market):
             return self._known[key][1]
         listings = await self.listings()
         found = sorted({listing.address for listing in listings if listing.slug == market})
@@ -90,7 +95,7 @@ class Api:
             slugs = {listing.slug for listing in listings}
             close = difflib.get_close_matches(market, slugs, n=3, cutoff=0.3) or sorted(slugs)[:10]
             raise NotFound(f"There is no market {market[:80]!r}; close ones are {', '.join(close)}.")
-        self._known[key] = (now, found[0])
+        self._known[key] = (self._http.clock.monotonic(), found[0])
         return found[0]
 
     async def markets(self) -> dict[str, str]:

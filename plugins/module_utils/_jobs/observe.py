@@ -104,7 +104,7 @@ class Observation:
     """What is known of a name at one slot: its jobs, oldest generation first, the declared market, and the wallet.
 
     foreseen: read along with another name's, moments ago, and only the generations around the newest; no ground to spend on.
-    now_seconds: the chain's own clock. nos_base_units: None where the wallet has no NOS token account yet.
+    markets: those that were read along, by address. now_seconds: the chain's own clock. nos_base_units: None where the wallet has no NOS token account yet.
     expected: the generation that is most likely the first unused one; generation: the one that is, None until :meth:`Observer.complete` was
     asked.
     latest: the newest job of the name that is over, unless it was removed; certain only when complete.
@@ -124,6 +124,7 @@ class Observation:
     generation: int | None = None
     latest: ObservedJob | None = None
     foreseen: bool = False
+    markets: Mapping[str, jobs_program.Market] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -226,6 +227,10 @@ class Observer:
         hint = self._hint(identity)
         return await self._look(identity, max(0, hint.generations - WINDOW // 2), market, hint)
 
+    def remembers_market(self, name: str) -> bool:
+        """Whether an earlier run has learned in which market the name's job is, so that :meth:`by_name` reads that along."""
+        return self._hint(self._identity(name)).market is not None
+
     def _identity(self, name: str) -> Identity:
         return Identity(self._wallet, program=self._network.jobs_program, name=name)
 
@@ -322,6 +327,7 @@ class Observer:
             slot=snapshot.slot,
             jobs=tuple(found),
             market=markets.get(market) if market else None,
+            markets=markets,
             now_seconds=self._now(snapshot),
             lamports=lamports,
             nos_base_units=base_units,

@@ -104,11 +104,12 @@ class JobService:
 
     async def present(self, declaration: Declaration, *, wait: Wait, dry_run: bool) -> Outcome:
         """Makes the declared job exist exactly once. With `dry_run` the plan is made and not applied."""
+        market, first = await self._market_and_first_look(declaration)
         desired = Desired(
             declaration.name,
             declaration.document,
             cid_of(encode_document(declaration.document)),
-            "" if isinstance(declaration.market, Wish) else await self._api.resolve_market(declaration.market),
+            market,
             declaration.timeout_seconds,
             declaration.on_change,
             declaration.rerun,
@@ -116,11 +117,32 @@ class JobService:
         )
 
         tried: set[str] = set()
+        looks = [first] if first is not None else []
 
         async def once(outcome: Outcome) -> Outcome:
-            return await self._present_once(declaration, desired, outcome, tried, wait=wait, dry_run=dry_run)
+            return await self._present_once(
+                declaration, desired, outcome, tried, wait=wait, dry_run=dry_run, seen=looks.pop() if looks else None
+            )
 
         return await self._until_it_stands_still(once)
+
+    async def _market_and_first_look(self, declaration: Declaration) -> tuple[str, Observation | None]:
+        """The market's address (a wish has none yet). Where the market list has to be asked for it, the chain is looked at beside that: the
+        market is most likely the one of the last time, which is read along.
+        """
+        if isinstance(declaration.market, Wish):
+            return "", None
+        if self._api.knows(declaration.market) or not self._observer.remembers_market(declaration.name):
+            return await self._api.resolve_market(declaration.market), None
+        market, seen = await asyncio.gather(
+            self._api.resolve_market(declaration.market), self._observer.by_name(declaration.name), return_exceptions=True
+        )
+        if isinstance(market, BaseException):
+            raise market
+        if isinstance(seen, BaseException):
+            raise seen
+        found = seen.markets.get(market)
+        return market, None if found is None else replace(seen, market=found)
 
     async def absent(self, name: str, *, dry_run: bool, purge: bool = False) -> Outcome:
         """Makes no job of the name wait or run. `purge` also closes accounts of finished jobs, whose rent then comes home."""
@@ -175,12 +197,14 @@ class JobService:
         *,
         wait: Wait,
         dry_run: bool,
+        seen: Observation | None = None,
         anew: bool = False,
     ) -> Outcome:
-        """`anew`: the chain is looked at even when something was foreseen."""
+        """`seen`: the chain was looked at already. `anew`: it is looked at even when something was foreseen."""
         past: Past = "lenient" if desired.rerun in ("finished", "always") else "strict"
         # A wish needs the market first.
-        seen = await self._observer.by_name(desired.name, market=desired.market or None, foreseen=bool(desired.market) and not anew)
+        if seen is None:
+            seen = await self._observer.by_name(desired.name, market=desired.market or None, foreseen=bool(desired.market) and not anew)
         if seen.foreseen and (not seen.active or seen.market is None):
             seen = await self._observer.by_name(desired.name, market=desired.market)
         if isinstance(declaration.market, Wish):

@@ -21,7 +21,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.errors imp
     UnexpectedAnswer,
 )
 from ansible_collections.nosana.compute.plugins.module_utils._clients.http import Http
-from ansible_collections.nosana.compute.plugins.module_utils._clients.rest import Api, MarketListing, is_address
+from ansible_collections.nosana.compute.plugins.module_utils._clients.rest import Api, KnownMarkets, MarketListing, is_address
 
 ADDRESS = "97G9NnvBDQ2WpKu6fasoMsAKmfj63C9rhysJnkeWodAf"
 OTHER = "7AtiXMSH6R1jjBxrcYjehCkkSF7zvYWte63gwEDBcGHq"
@@ -198,3 +198,33 @@ def test_a_key_that_is_none_is_not_sent(key: str) -> None:
     with pytest.raises(InvalidInput, match="api_key holds characters") as caught:
         ask({}, "credits", key)
     assert key not in str(caught.value)
+
+
+class Later(SystemClock):
+    """So many seconds later than it is."""
+
+    later = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.later
+
+
+def test_a_market_that_was_asked_for_is_known_for_a_minute() -> None:
+    known: KnownMarkets = {}
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(200, json=MARKETS)
+
+    async def run() -> None:
+        clock = Later()
+        async with Http(clock, transport=httpx.MockTransport(handler)) as http:
+            for _task in range(2):
+                assert await Api(http, "http://api.example/", known).resolve_market("nvidia-4090") == ADDRESS
+            assert len(asked) == 1
+            assert not Api(http, "http://other.example", known).knows("nvidia-4090")
+            clock.later = 61
+            assert not Api(http, "http://api.example", known).knows("nvidia-4090")
+
+    asyncio.run(run())

@@ -186,6 +186,9 @@ class Chain:
         self.pinned.append(self.pin(document))
         return self.pinned[-1]
 
+    def knows(self, _market: str) -> bool:
+        return True
+
     async def resolve_market(self, market: str) -> str:
         return market
 
