@@ -94,6 +94,13 @@ def test_two_items_of_one_name(loop: Loop) -> None:
     assert kinds(loop.item(NAMES[1])) == REPLACED
 
 
+def test_what_an_item_changes_was_not_foreseen(loop: Loop) -> None:
+    """One item removes what another one was foreseen to find."""
+    loop.item(NAMES[0])
+    assert kinds(loop.item(NAMES[1], state="absent")) == ["delist"]
+    assert kinds(loop.item(NAMES[1])) == ["post"]
+
+
 def test_what_was_foreseen_is_used_once_and_soon(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     loop.item(NAMES[0])
     loop.item(NAMES[1])

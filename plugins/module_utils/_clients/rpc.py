@@ -372,7 +372,8 @@ class Rpc:
             content=body,
             headers={"Content-Type": "application/json"},
             max_bytes=_MAX_SEARCH_BYTES if method == "getProgramAccounts" else _MAX_BYTES,
-            attempts=self._servers.attempts,
+            # A transaction is sent again by whoever sends it, who asks first whether that still makes sense.
+            attempts=1 if method == "sendTransaction" else self._servers.attempts,
         )
 
 
