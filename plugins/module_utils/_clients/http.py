@@ -11,6 +11,7 @@ import contextlib
 import functools
 import importlib
 import json
+import logging
 import os
 import re
 import ssl
@@ -78,6 +79,8 @@ class Connections:
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._transport = transport
         _search_once("sniffio")
+        for library in ("httpx", "httpcore"):  # they log whole URLs, which hold keys; on the controller that is Ansible's own log
+            logging.getLogger(library).setLevel(logging.WARNING)
         try:
             self._pools = [self._new_pool()]
         except (ValueError, ImportError, httpx.InvalidURL):  # a proxy's URL may hold a password, so nothing of it is said
