@@ -143,7 +143,7 @@ class Simulation:
             raise Violation(f"{again} changes something again")
         gone = await self.settled(Task(name))
         # Of a person's job whose definition is lost for ever nobody knows the name any more.
-        left = [life.address for life in self.chronicle.active(name) if life.posted_by or not self.internet.is_gone(life.cid)]
+        left = [life.address for life in self.chronicle.active(name) if life.posted_by or not self.internet.servers.is_gone(life.cid)]
         if left:
             raise Violation(f"{gone} leaves {left}")
 
