@@ -68,7 +68,7 @@ demo: $(DEMO)/.localnet build ## deploy three jobs on a local network, look at t
 		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py"
 
 .PHONY: test
-test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-plays test-secrets test-both-ways test-ground test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
+test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-plays test-secrets test-both-ways test-ground test-awx test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
 	$(call say,All tests passed)
 
 # --- parts of the tests ----------------------------------------------------------------------------------------------
@@ -240,6 +240,12 @@ test-cores: tree $(CORES:%=$(CACHE)/venv/core-%/.localnet) ## secrets, and actio
 test-ground: $(DEV)/.localnet tree ## modules without a home, on a full disk, beside broken caches, behind proxies, without a network, with a wrong clock
 	$(call say,the ground under a module)
 	@cd "$(COLLECTION)/tests/ground" && $(RUN_IN_DEV) "$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
+
+.PHONY: test-awx
+test-awx: $(DEV)/.localnet tree ## the playbooks for AWX under ansible-runner, what awx_setup makes, slices that overlap, the execution environment
+	$(call say,AWX)
+	@cd "$(COLLECTION)/tests/awx" && $(RUN_IN_DEV) NOSANA_EXAMPLES="$(CURDIR)/examples" \
+		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
 
 .PHONY: test-sanity
 test-sanity: $(DEV)/.localnet tree ## ansible-test sanity
