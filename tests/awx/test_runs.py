@@ -50,7 +50,7 @@ def test_a_workflow_from_posting_to_the_result(awx: Awx) -> None:
     assert (posted.status, posted.posted()) == ("successful", {"batch": True}), posted.output
     (job,) = awx.jobs()
     handed_on = posted.artifacts
-    assert (handed_on["nosana_name"], handed_on["nosana_address"], handed_on["nosana_urls"]) == ("batch", job["address"], [])
+    assert (handed_on["nosana_address"], handed_on["nosana_urls"], "nosana_name" in handed_on) == (job["address"], [], False)
     assert handed_on["nosana_address"] == checked.artifacts["nosana_address"]
     assert handed_on["nosana_jobs"]["batch"]["address"] == job["address"]
     assert job["address"] in posted.output
@@ -66,6 +66,17 @@ def test_a_workflow_from_posting_to_the_result(awx: Awx) -> None:
     assert len(awx.jobs()) == 1
 
 
+@pytest.mark.long
+def test_waiting_for_a_name_means_its_newest_job(awx: Awx) -> None:
+    survey = SURVEY | {"nosana_name": "nightly", "nosana_command": "true"}
+    awx.run("post", **survey)
+    assert awx.run("wait", **SOON | survey).status == "successful"
+    awx.run("post", **survey | {"nosana_command": "false", "nosana_market": "nvidia-4090"})
+    waited = awx.run("wait", nosana_name="nightly", nosana_wait_sleep="1", nosana_wait_timeout="1")
+    assert (waited.status, "is pending" in waited.failures) == ("failed", True), waited.output
+    assert "nosana_name is missing" in awx.run("wait").failures
+
+
 def test_a_job_that_fails_is_a_node_that_fails(awx: Awx) -> None:
     survey = SURVEY | {"nosana_name": "broken", "nosana_command": "exit 3"}
     posted = awx.run("post", **survey)
@@ -77,6 +88,7 @@ def test_a_job_that_fails_is_a_node_that_fails(awx: Awx) -> None:
     assert (removed.status, removed.artifacts["nosana_removed"]) == ("successful", False)  # it is over, nothing is held
 
 
+@pytest.mark.long
 def test_a_service_hands_on_its_urls_and_is_removed(awx: Awx) -> None:
     survey = SURVEY | {"nosana_name": "web", "nosana_command": "sleep 500", "nosana_expose": "80,8080", "nosana_gpu": "no"}
     posted = awx.run("post", **survey)
@@ -93,6 +105,7 @@ def test_a_service_hands_on_its_urls_and_is_removed(awx: Awx) -> None:
     assert not [job for job in awx.jobs() if job["status"] in ("pending", "running")]
 
 
+@pytest.mark.long
 def test_what_waits_too_long_is_said_and_an_address_removes_no_successor(awx: Awx) -> None:
     survey = SURVEY | {"nosana_name": "late", "nosana_market": "nvidia-4090", "nosana_command": "echo one"}
     first = awx.run("post", **survey)
@@ -105,6 +118,9 @@ def test_what_waits_too_long_is_said_and_an_address_removes_no_successor(awx: Aw
     assert second.artifacts["nosana_address"] != first.artifacts["nosana_address"]
     assert awx.run("remove", **survey | first.artifacts).artifacts["nosana_removed"] is False
     assert [job["address"] for job in awx.jobs()] == [second.artifacts["nosana_address"]]
+    # A node with a name of its own means that, whatever a node before it has posted.
+    other = awx.run("remove", nosana_name="another", nosana_address=second.artifacts["nosana_address"])
+    assert (other.status, other.artifacts["nosana_removed"]) == ("successful", False)
     assert awx.run("remove", nosana_name="late").artifacts["nosana_removed"] is True
     assert awx.jobs() == []
 
