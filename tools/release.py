@@ -63,9 +63,9 @@ def wheel() -> int:
     request = urllib.request.Request(os.environ["NOSANA_RPC_URL"], body, {"Content-Type": "application/json"})
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
         health = json.load(answer)["result"]
-    about = distribution("nosana-localnet").metadata
-    print(f"nosana-localnet {about['Version']}: {health}")
-    return 0 if health == "ok" and "a Nosana network in one process" in str(about.get_payload()) else 1
+    about = distribution("nosana-localnet")
+    print(f"nosana-localnet {about.version}: {health}")
+    return 0 if health == "ok" and "a Nosana network in one process" in (about.read_text("METADATA") or "") else 1
 
 
 def main(arguments: list[str]) -> int:
