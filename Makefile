@@ -10,6 +10,7 @@ MAKEFLAGS += --no-print-directory
 CACHE := $(CURDIR)/.cache
 TREE := $(CACHE)/tree
 COLLECTION := $(TREE)/ansible_collections/nosana/compute
+RELEASED := $(CACHE)/release/tree/ansible_collections/nosana/compute
 
 # The first Python that is new enough and really starts (a pyenv shim may not). Set PYTHON to choose.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -23,6 +24,7 @@ DEMO := $(CACHE)/venv/demo
 DEV := $(CACHE)/venv/dev
 LINE_A := $(CACHE)/venv/line-a
 GALAXY := $(CACHE)/venv/galaxy
+RELEASE := $(CACHE)/venv/release
 COMPILER := $(CACHE)/venv/compiler
 ATHERIS := $(CACHE)/venv/atheris
 KIT := $(CACHE)/kit
@@ -68,7 +70,7 @@ demo: $(DEMO)/.localnet build ## deploy three jobs on a local network, look at t
 		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py"
 
 .PHONY: test
-test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-plays test-secrets test-both-ways test-ground test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
+test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-plays test-secrets test-both-ways test-ground test-awx-quick test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
 	$(call say,All tests passed)
 
 # --- parts of the tests ----------------------------------------------------------------------------------------------
@@ -241,6 +243,21 @@ test-ground: $(DEV)/.localnet tree ## modules without a home, on a full disk, be
 	$(call say,the ground under a module)
 	@cd "$(COLLECTION)/tests/ground" && $(RUN_IN_DEV) "$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
 
+.PHONY: test-awx
+test-awx: $(DEV)/.localnet tree ## the playbooks for AWX under ansible-runner, what awx_setup makes, slices that overlap, the execution environment
+	$(call say,AWX)
+	@$(MAKE) awx
+
+.PHONY: test-awx-quick
+test-awx-quick: $(DEV)/.localnet tree
+	$(call say,AWX without the long ones)
+	@$(MAKE) awx CHOSEN='-m "not long"'
+
+.PHONY: awx
+awx:
+	@cd "$(COLLECTION)/tests/awx" && $(RUN_IN_DEV) NOSANA_EXAMPLES="$(CURDIR)/examples" \
+		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(CHOSEN) .
+
 .PHONY: test-sanity
 test-sanity: $(DEV)/.localnet tree ## ansible-test sanity
 	$(call say,ansible-test sanity)
@@ -289,6 +306,40 @@ build: $(DEMO)/.installed ## build the collection's artefact
 	@rm -rf "$(CACHE)/build"
 	@"$(DEMO)/bin/ansible-galaxy" collection build --output-path "$(CACHE)/build" . | tail -n 1
 
+# --- releasing -------------------------------------------------------------------------------------------------------
+
+.PHONY: changelog
+changelog: $(DEV)/.localnet ## make CHANGELOG.rst of the fragments, for the version in galaxy.yml: the first step of a release
+	@$(RUN_IN_DEV) antsibull-changelog release && $(RUN_IN_DEV) antsibull-changelog lint
+
+# Everything that can be checked before a tag is set; what is checked is the artefact and the wheel, not the checkout.
+.PHONY: release-check
+release-check: $(RELEASE)/.installed $(DEV)/.localnet $(GALAXY)/.installed $(CORES:%=$(CACHE)/venv/core-%/.localnet) ## the checklist of a release: artefact, demo of it on every ansible-core, lint, importer, licences, wheel
+	$(call say,The artefact with its changelog)
+	@rm -rf "$(CACHE)/release" && "$(PYTHON)" tools/tree.py "$(CACHE)/release/tree" >/dev/null
+	@cd "$(RELEASED)" && $(RUN_IN_DEV) "$(PYTHON)" "$(CURDIR)/tools/release.py" changelog
+	@cd "$(RELEASED)" && "$(RELEASE)/bin/ansible-galaxy" collection build --output-path "$(CACHE)/release/artefact" . | tail -n 1
+	$(call say,Licences)
+	@"$(DEV)/bin/reuse" lint --quiet || "$(DEV)/bin/reuse" lint
+	$(call say,ansible-lint (production))
+	@cd "$(RELEASED)" && PATH="$(RELEASE)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CACHE)/release/tree" ansible-lint --nocolor --strict
+	$(call say,galaxy-importer)
+	@cd "$(CACHE)/release" && PATH="$(GALAXY)/bin:$$PATH" GALAXY_IMPORTER_CONFIG="$(CURDIR)/tools/galaxy-importer.cfg" \
+		"$(RELEASE)/bin/python" "$(CURDIR)/tools/release.py" importer "$(GALAXY)/bin/python" "$(CACHE)"/release/artefact/nosana-compute-*.tar.gz
+	$(call say,The wheel of the local network in an empty environment)
+	@"$(RELEASE)/bin/python" -m build --wheel --no-isolation --outdir "$(CACHE)/release/dist" localnet | tail -n 1
+	@"$(PYTHON)" -m venv "$(CACHE)/release/empty" && "$(CACHE)/release/empty/bin/python" -m pip install -q --disable-pip-version-check "$(CACHE)"/release/dist/*.whl
+	@cd "$(CACHE)/release" && empty/bin/nosana-localnet run --runner process -- empty/bin/python "$(CURDIR)/tools/release.py" wheel
+	@for core in $(CORES); do \
+		printf '\n== The demonstration of the artefact, with ansible-core %s\n' "$$core"; \
+		place="$(CACHE)/release/core-$$core"; bin="$(CACHE)/venv/core-$$core/bin"; mkdir -p "$$place"; \
+		ANSIBLE_COLLECTIONS_PATH="$$place" "$$bin/ansible-galaxy" collection install --offline -p "$$place" "$(CACHE)"/release/artefact/nosana-compute-*.tar.gz >"$$place/log" \
+		&& ( cd "$$place" && PATH="$$bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$$place" ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false \
+			nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py" ) >>"$$place/log" 2>&1 \
+		&& tail -n 1 "$$place/log" || { cat "$$place/log"; exit 1; }; \
+	done
+	@"$(RELEASE)/bin/python" tools/release.py rest
+
 .PHONY: tree
 tree:
 	@"$(PYTHON)" tools/tree.py "$(TREE)" >/dev/null
@@ -320,6 +371,10 @@ $(LINE_A)/.installed: tools/requirements/line-a.txt
 
 $(GALAXY)/.installed: tools/requirements/galaxy.txt
 	$(call venv,$(GALAXY),$<)
+	@touch $@
+
+$(RELEASE)/.installed: tools/requirements/release.txt tools/requirements/demo.txt
+	$(call venv,$(RELEASE),$<)
 	@touch $@
 
 $(COMPILER)/.installed: tools/requirements/compiler.txt
