@@ -25,6 +25,7 @@ LINE_A := $(CACHE)/venv/line-a
 GALAXY := $(CACHE)/venv/galaxy
 COMPILER := $(CACHE)/venv/compiler
 ATHERIS := $(CACHE)/venv/atheris
+DOCS := $(CACHE)/venv/docs
 KIT := $(CACHE)/kit
 
 # The validator listens on every interface, so it gets a network of its own; EXPOSED=yes runs it in this machine's.
@@ -265,6 +266,12 @@ test-galaxy: $(DEV)/.localnet $(GALAXY)/.installed build tree ## documentation, 
 	@cd "$(CACHE)" && PATH="$(GALAXY)/bin:$$PATH" GALAXY_IMPORTER_CONFIG="$(CURDIR)/tools/galaxy-importer.cfg" \
 		"$(GALAXY)/bin/python" -m galaxy_importer.main "$(CACHE)"/build/nosana-compute-*.tar.gz
 
+.PHONY: test-docs
+test-docs: docs $(DEV)/.localnet tree ## every example of the site, on the local network; its pages at phone and desktop width, where there is Chromium
+	$(call say,the examples of the documentation)
+	@cd tests/docs && PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" NOSANA_SITE="$(CACHE)/docs/html" PYTHONPATH="$(CURDIR)/localnet/tests" \
+		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
+
 # --- the program of the local network --------------------------------------------------------------------------------
 
 .PHONY: program
@@ -280,6 +287,13 @@ program-check: $(COMPILER)/.installed ## rebuild it and compare with what is che
 program-check-if-able:
 	@if [ -e "$(COMPILER)/.installed" ]; then $(MAKE) program-check; \
 	else printf '\n== the jobs program is not rebuilt: its compiler (411 MB) is not installed; make program-check does both\n'; fi
+
+# --- documentation ---------------------------------------------------------------------------------------------------
+
+.PHONY: docs
+docs: $(DOCS)/.installed tree ## the documentation site, without the network; a warning or a dead link is an error
+	$(call say,the documentation site)
+	@"$(DOCS)/bin/python" tools/docs/build.py "$(TREE)" "$(CACHE)/docs"
 
 # --- building --------------------------------------------------------------------------------------------------------
 
@@ -312,6 +326,10 @@ $(DEMO)/.installed: tools/requirements/demo.txt
 $(DEV)/.installed: tools/requirements/dev.txt tools/requirements/demo.txt
 	$(call venv,$(DEV),$<)
 	@"$(DEV)/bin/python" tools/seed_pip.py
+	@touch $@
+
+$(DOCS)/.installed: tools/requirements/docs.txt
+	$(call venv,$(DOCS),$<)
 	@touch $@
 
 $(LINE_A)/.installed: tools/requirements/line-a.txt
