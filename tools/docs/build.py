@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     (source / "plugins").mkdir(mode=0o755)
     programs = Path(sys.executable).parent
     environment = os.environ | {"ANSIBLE_COLLECTIONS_PATH": str(tree), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
-    steps = (
+    steps: tuple[list[str | Path], ...] = (
         [
             programs / "antsibull-docs",
             "collection",

@@ -53,8 +53,14 @@ intersphinx_mapping = {"ansible": ("https://docs.ansible.com/projects/ansible/la
 
 def setup(app: Any) -> None:
     app.connect("source-read", _lead_out)
+    app.connect("source-read", _without_contents)
 
 
 def _lead_out(app: Any, name: str, source: list[str]) -> None:
     """A link of a page to a file outside docs/ leads into the repository; links.py sees that the file is there."""
     source[0] = re.sub(r"\]\(\.\./", f"]({REPOSITORY}/", source[0])
+
+
+def _without_contents(app: Any, name: str, source: list[str]) -> None:
+    """The theme has a table of contents beside every page, and complains of a second one."""
+    source[0] = re.sub(r"^\.\. contents::\n(?:[ ]+:.*\n)+", "", source[0], flags=re.MULTILINE)
