@@ -69,7 +69,7 @@ demo: $(DEMO)/.localnet build ## deploy three jobs on a local network, look at t
 		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py"
 
 .PHONY: test
-test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-plays test-secrets test-both-ways test-ground test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
+test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-plays test-secrets test-both-ways test-ground test-docs test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
 	$(call say,All tests passed)
 
 # --- parts of the tests ----------------------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ test-galaxy: $(DEV)/.localnet $(GALAXY)/.installed build tree ## documentation, 
 .PHONY: test-docs
 test-docs: docs $(DEV)/.localnet tree ## every example of the site, on the local network; its pages at phone and desktop width, where there is Chromium
 	$(call say,the examples of the documentation)
-	@cd tests/docs && PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" NOSANA_SITE="$(CACHE)/docs/html" PYTHONPATH="$(CURDIR)/localnet/tests" \
+	@cd tests/docs && PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" NOSANA_SITE="$(CACHE)/docs/html" \
 		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
 
 # --- the program of the local network --------------------------------------------------------------------------------
