@@ -30,7 +30,7 @@ class Context:
 
     check_mode: bool
     learn: Learn
-    connections: GiveConnections = None
+    connections: GiveConnections | None = None
     tell: Tell | None = None
 
 

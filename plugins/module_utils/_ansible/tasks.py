@@ -38,7 +38,7 @@ Params = Mapping[str, Any]
 # Told the secrets of definitions that are read from IPFS, so that they are masked in logs and messages too.
 Learn = Callable[[list[str]], None]
 # Gives connections that outlive a task; without it a task makes and closes its own.
-GiveConnections = Callable[[], Connections] | None
+GiveConnections = Callable[[], Connections]
 
 _LONGEST_SLEEP_SECONDS = 3600
 
@@ -74,7 +74,7 @@ async def job_task(
     check_mode: bool,
     clock: Clock | None = None,
     learn: Learn | None = None,
-    connections: GiveConnections = None,
+    connections: GiveConnections | None = None,
     tell: Tell | None = None,
 ) -> TaskResult:
     """nosana_job. `tell` is told, line by line, how things stand while a job is waited for; it has to mask secrets."""
@@ -97,7 +97,7 @@ async def job_task(
 
 
 async def job_info_task(
-    params: Params, *, clock: Clock | None = None, learn: Learn | None = None, connections: GiveConnections = None
+    params: Params, *, clock: Clock | None = None, learn: Learn | None = None, connections: GiveConnections | None = None
 ) -> TaskResult:
     """nosana_job_info."""
     warnings: list[str] = []
@@ -131,7 +131,7 @@ async def job_info_task(
     return TaskResult({"changed": False, "jobs": jobs}, warnings + more, incomplete=incomplete)
 
 
-async def market_info_task(params: Params, *, clock: Clock | None = None, connections: GiveConnections = None) -> TaskResult:
+async def market_info_task(params: Params, *, clock: Clock | None = None, connections: GiveConnections | None = None) -> TaskResult:
     """nosana_market_info."""
     wished = {key: params[key] for key in ("gpu", "max_price", "min_vram") if params[key] is not None}
     query = MarketQuery(
@@ -147,7 +147,7 @@ async def market_info_task(params: Params, *, clock: Clock | None = None, connec
     return TaskResult({"changed": False, "markets": markets}, warnings)
 
 
-async def wallet_info_task(params: Params, *, clock: Clock | None = None, connections: GiveConnections = None) -> TaskResult:
+async def wallet_info_task(params: Params, *, clock: Clock | None = None, connections: GiveConnections | None = None) -> TaskResult:
     """nosana_wallet_info. The wallet is read for its address only, and not at all when an address is given."""
     warnings: list[str] = []
     address = params["address"] or _wallet(params, warnings, also="or an address").address
@@ -172,7 +172,7 @@ class _Connection:
 
 
 @asynccontextmanager
-async def _connect(params: Params, clock: Clock | None, connections: GiveConnections) -> AsyncIterator[_Connection]:
+async def _connect(params: Params, clock: Clock | None, connections: GiveConnections | None) -> AsyncIterator[_Connection]:
     """The clients for the network that the options name; the connections are closed at the end."""
     network = _network(params)
     clock = clock or SystemClock()
@@ -183,7 +183,12 @@ async def _connect(params: Params, clock: Clock | None, connections: GiveConnect
 
 @asynccontextmanager
 async def _service(
-    params: Params, warnings: list[str], clock: Clock | None, learn: Learn | None, connections: GiveConnections, tell: Tell | None = None
+    params: Params,
+    warnings: list[str],
+    clock: Clock | None,
+    learn: Learn | None,
+    connections: GiveConnections | None,
+    tell: Tell | None = None,
 ) -> AsyncIterator[JobService]:
     """The job service with all its clients."""
     priority = _priority_fee(params["priority_fee"])
