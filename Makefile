@@ -27,6 +27,7 @@ GALAXY := $(CACHE)/venv/galaxy
 RELEASE := $(CACHE)/venv/release
 COMPILER := $(CACHE)/venv/compiler
 ATHERIS := $(CACHE)/venv/atheris
+DOCS := $(CACHE)/venv/docs
 KIT := $(CACHE)/kit
 
 # The validator listens on every interface, so it gets a network of its own; EXPOSED=yes runs it in this machine's.
@@ -70,7 +71,7 @@ demo: $(DEMO)/.localnet build ## deploy three jobs on a local network, look at t
 		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py"
 
 .PHONY: test
-test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-plays test-secrets test-both-ways test-ground test-awx-quick test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
+test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-plays test-secrets test-both-ways test-ground test-awx-quick test-docs test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
 	$(call say,All tests passed)
 
 # --- parts of the tests ----------------------------------------------------------------------------------------------
@@ -282,6 +283,12 @@ test-galaxy: $(DEV)/.localnet $(GALAXY)/.installed build tree ## documentation, 
 	@cd "$(CACHE)" && PATH="$(GALAXY)/bin:$$PATH" GALAXY_IMPORTER_CONFIG="$(CURDIR)/tools/galaxy-importer.cfg" \
 		"$(GALAXY)/bin/python" -m galaxy_importer.main "$(CACHE)"/build/nosana-compute-*.tar.gz
 
+.PHONY: test-docs
+test-docs: docs $(DEV)/.localnet tree ## every example of the site, on the local network; its pages at phone and desktop width, where there is Chromium
+	$(call say,the examples of the documentation)
+	@cd tests/docs && PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" NOSANA_SITE="$(CACHE)/docs/html" \
+		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
+
 # --- the program of the local network --------------------------------------------------------------------------------
 
 .PHONY: program
@@ -297,6 +304,13 @@ program-check: $(COMPILER)/.installed ## rebuild it and compare with what is che
 program-check-if-able:
 	@if [ -e "$(COMPILER)/.installed" ]; then $(MAKE) program-check; \
 	else printf '\n== the jobs program is not rebuilt: its compiler (411 MB) is not installed; make program-check does both\n'; fi
+
+# --- documentation ---------------------------------------------------------------------------------------------------
+
+.PHONY: docs
+docs: $(DOCS)/.installed tree ## the documentation site, without the network; a warning or a dead link is an error
+	$(call say,the documentation site)
+	@"$(DOCS)/bin/python" tools/docs/build.py "$(TREE)" "$(CACHE)/docs"
 
 # --- building --------------------------------------------------------------------------------------------------------
 
@@ -363,6 +377,10 @@ $(DEMO)/.installed: tools/requirements/demo.txt
 $(DEV)/.installed: tools/requirements/dev.txt tools/requirements/demo.txt
 	$(call venv,$(DEV),$<)
 	@"$(DEV)/bin/python" tools/seed_pip.py
+	@touch $@
+
+$(DOCS)/.installed: tools/requirements/docs.txt
+	$(call venv,$(DOCS),$<)
 	@touch $@
 
 $(LINE_A)/.installed: tools/requirements/line-a.txt

@@ -64,7 +64,8 @@ def kind_of(url: str, body: bytes | None) -> str:
 @contextmanager
 def counting() -> Iterator[Waves]:
     """Counts what one run of the collection asks within the block."""
-    waves, request = Waves(), Http.request
+    waves = Waves()
+    request: Callable[..., Any] = vars(Http)["request"]
     waiting: list[_Batch] = []
     under_way: list[_Batch] = []
 

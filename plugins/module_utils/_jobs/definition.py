@@ -112,7 +112,8 @@ def declare(document: dict[str, Any], name: str | None) -> Declared:
     check(document)
     _check_sense(document)
     public = secret_places(document)
-    if public and "logistics" not in document:
+    # Whatever `logistics` says: what is declared is what is pinned.
+    if public:
         places = ", ".join(_at(path) for path in public[:5])
         warnings.append(f"The definition is public on IPFS and seems to hold secrets at {places}.")
     return Declared(document, name, warnings)

@@ -53,6 +53,14 @@ def test_documented_examples_are_declared_as_they_are(text: str, name: str | Non
     assert same(declare(parse(json.loads(text)), name).document, declared.document)
 
 
+@pytest.mark.parametrize("logistics", [None, {"send": {"type": "api", "args": {}}, "receive": {"type": "api", "args": {}}}])
+def test_secrets_are_warned_of_whatever_logistics_says_because_what_is_declared_is_pinned(logistics: dict[str, Any] | None) -> None:
+    document = definition(env={"DB_PASSWORD": "hunter2hunter2"}) | ({"logistics": logistics} if logistics else {})
+    (warning,) = declare(document, "web").warnings
+    assert warning.startswith("The definition is public on IPFS and seems to hold secrets at")
+    assert "DB_PASSWORD" in warning
+
+
 def test_declaring_what_was_declared_changes_nothing() -> None:
     once = declare(parse(definition(memory="1Gi")), "web")
     twice = declare(parse(encode_document(once.document).decode()), "web")

@@ -1,0 +1,45 @@
+"""Every example of the documentation is run as a reader would run it, on a local network; what a page shows is what is printed."""
+# SPDX-FileCopyrightText: 2026 The nosana.compute contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+import pytest
+from blocks import blocks, missing_line, stories
+from reader import network, run, surroundings
+
+
+@pytest.mark.parametrize("page", stories(), ids=lambda page: page.stem)
+def test_a_page_does_what_it_shows(page: Path, tmp_path: Path) -> None:
+    environment, place, printed = surroundings(tmp_path), tmp_path / "reader", ""
+    place.mkdir()
+    with contextlib.ExitStack() as stack:
+        for block in blocks(page):
+            where = f"{page.name}:{block.line}"
+            if block.language == "sh" and block.mark == "network":
+                environment |= stack.enter_context(network(block.text.strip(), place, environment))
+            elif block.language == "sh" and block.mark in ("run", "fails"):
+                code, printed = run(["sh", "-ec", block.text], place, environment)
+                assert (code == 0) is (block.mark == "run"), f"{where} ended with {code}:\n{printed}"
+            elif block.language == "text" and block.mark == "shows":
+                missing = missing_line(block.text, printed)
+                assert missing is None, f"{where} shows a line that was not printed: {missing}\n{printed}"
+            elif block.language == "yaml" and block.mark not in ("", "elsewhere"):
+                (place / block.mark).write_text(block.text, encoding="utf-8")
+            elif block.language in ("yaml", "sh"):
+                assert block.mark == "elsewhere", f"{where} does not say what its test is"
+
+
+def test_a_line_that_is_not_there_is_missed() -> None:
+    assert missing_line("a … c\nb", "a long c\nb\n") is None
+    assert missing_line("b\na", "a\nb\n") == "a"
+    assert missing_line("changed=0", "changed=1\n") == "changed=0"
+
+
+def test_few_blocks_are_left_out_and_none_of_them_could_be_run() -> None:
+    left_out = [(page.stem, block.text) for page in stories() for block in blocks(page) if block.mark == "elsewhere"]
+    assert [page for page, text in left_out if not re.search(r"ansible-galaxy collection install|rpc.example/KEY", text)] == []
