@@ -45,6 +45,8 @@ DECODERS ?= account answer history failure document result definition market_lis
 KILLS ?= 200
 SIMULATION := tests/simulation
 SEEDS ?= 200
+BATCH ?= 100
+PARALLEL ?= 8
 SUITES ?= both_ways secrets
 RUN_IN_DEV = PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONPATH="$(TREE)"
 
@@ -68,7 +70,7 @@ demo: $(DEMO)/.localnet build ## deploy three jobs on a local network, look at t
 		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py"
 
 .PHONY: test
-test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-plays test-secrets test-both-ways test-ground test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
+test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-plays test-secrets test-both-ways test-roles test-ground test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
 	$(call say,All tests passed)
 
 # --- parts of the tests ----------------------------------------------------------------------------------------------
@@ -227,6 +229,20 @@ test-both-ways: $(DEV)/.localnet tree ## action plugins and modules give the sam
 	$(call say,action plugins and modules)
 	@cd tests/both_ways && PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" \
 		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
+
+.PHONY: test-roles
+test-roles: $(DEV)/.localnet tree ## the roles: a service changes under a client that asks all the time, a batch is killed and goes on
+	$(call say,roles)
+	@$(MAKE) roles
+
+.PHONY: test-batch
+test-batch: $(DEV)/.localnet tree ## a batch of 100 jobs, 8 at a time, killed in the middle; BATCH and PARALLEL set the numbers; some minutes
+	$(call say,$(BATCH) jobs and $(PARALLEL) at a time)
+	@NOSANA_BATCH=$(BATCH) NOSANA_PARALLEL=$(PARALLEL) $(MAKE) roles TESTS="-s test_batch.py -k killed"
+
+.PHONY: roles
+roles:
+	@cd "$(COLLECTION)/tests/roles" && $(RUN_IN_DEV) "$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(or $(TESTS),.)
 
 .PHONY: test-cores
 test-cores: tree $(CORES:%=$(CACHE)/venv/core-%/.localnet) ## secrets, and action plugins against modules, on every supported ansible-core
