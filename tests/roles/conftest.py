@@ -45,7 +45,12 @@ class Play:
 
     def fact(self, name: str) -> Any:
         """A fact that the play has set last."""
-        found = [result["ansible_facts"][name] for results in self.results.values() for result in results if name in result.get("ansible_facts", {})]
+        found = [
+            result["ansible_facts"][name]
+            for results in self.results.values()
+            for result in results
+            if name in result.get("ansible_facts", {})
+        ]
         return found[-1]
 
 

@@ -26,7 +26,7 @@ def batch(inputs: list[Any], **options: Any) -> dict[str, Any]:
         "batch_name": "sums",
         "batch_inputs": inputs,
         "batch_image": "busybox",
-        "batch_command": 'echo "did $INPUT"; sleep 0.5',
+        "batch_command": 'echo "did $INPUT"; sleep 1',
         "batch_parallel": PARALLEL,
         "batch_wait_sleep": 1,
     }
