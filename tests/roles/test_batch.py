@@ -26,7 +26,7 @@ def batch(inputs: list[Any], **options: Any) -> dict[str, Any]:
         "batch_name": "sums",
         "batch_inputs": inputs,
         "batch_image": "busybox",
-        "batch_command": 'echo "did $INPUT"; sleep 1',
+        "batch_command": f'echo "did $INPUT"; sleep {PARALLEL * 0.4}',  # longer than it takes to post as many as may run at a time
         "batch_parallel": PARALLEL,
         "batch_wait_sleep": 1,
     }

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from conftest import User
+from conftest import PATIENCE_SECONDS, User
 
 PAUSE_SECONDS = 0.01
 BROKEN = {"service_command": ["python3", "-c", "import sys; print('no weights found'); sys.exit(3)"]}
@@ -99,6 +101,29 @@ def test_a_new_image_without_a_failed_request(user: User) -> None:
     assert user.active() == 1
     assert changed.fact("service_result")["replaced"] == [first.fact("service_result")["name"]]
     print(f"{len(client.answers)} requests, none failed")
+
+
+def test_a_run_that_was_cut_off_is_finished(user: User) -> None:
+    """Killed after the switch, while the old version still serves its last clients."""
+    assert user.play("service", **service(user, "shop:1")).code == 0
+    old = (user.directory / "url").read_text(encoding="utf-8")
+    child, _place = user.start("service", **service(user, "shop:2", service_grace=600))
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (user.directory / "url").read_text(encoding="utf-8") == old:
+        assert child.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    assert user.active() == 2
+
+    posted = user.posted()
+    finished = user.play("service", **service(user, "shop:2"))
+    assert (finished.code, finished.changed) == (0, {"Remove versions"}), finished.output
+    assert (user.posted(), user.active()) == (posted, 1)
+    client = Client(user.directory / "url", user.network.network.port)
+    client.ask()
+    assert (client.answers, client.failures) == (["shop:2"], [])
 
 
 def test_a_version_that_does_not_come_up(user: User) -> None:
