@@ -100,7 +100,7 @@ def test_failed_ones_are_tried_again(user: User) -> None:
 
 def test_two_at_once_share_the_work(user: User) -> None:
     inputs = [{"key": f"job-{number}", "env": {"INPUT": number}} for number in range(6)]
-    options = batch(inputs, batch_parallel=2)
+    options = batch(inputs, batch_parallel=2, batch_command="true")
     plays = [user.end(started) for started in [user.start("batch", **options), user.start("batch", **options)]]
     for play in plays:
         assert play.code == 0, play.output
@@ -109,12 +109,13 @@ def test_two_at_once_share_the_work(user: User) -> None:
 
 
 def test_a_run_that_takes_too_long(user: User) -> None:
-    options = batch(["long"], batch_command="sleep 60", batch_wait_timeout=2)
+    """What was posted goes on, and nothing more than may run at a time was posted."""
+    options = batch(["a", "b", "c"], batch_command="sleep 60", batch_wait_timeout=2, batch_parallel=2)
     ran = user.play("batch", **options)
     assert ran.code == 2
     (sentence,) = (result["msg"] for result in ran.results["Say how it goes on"])
     assert "2 seconds (batch_wait_timeout) are over" in sentence
-    assert (user.posted(), user.active()) == (1, 1)
+    assert (user.posted(), user.active()) == (2, 2)
 
 
 def test_inputs_of_one_key(user: User) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 from conftest import PATIENCE_SECONDS, User
 
-PAUSE_SECONDS = 0.01
+PAUSE_SECONDS = 0.02
 BROKEN = {"service_command": ["python3", "-c", "import sys; print('no weights found'); sys.exit(3)"]}
 
 
@@ -67,11 +68,19 @@ def service(user: User, image: str, **options: Any) -> dict[str, Any]:
         "service_name": "shop",
         "service_image": image,
         "service_expose": [80],
-        "service_health": {"path": "/", "status": [200]},
         "service_url_file": str(user.directory / "url"),
         "service_grace": 1,
     }
     return found | options
+
+
+def slow_to_come_up(user: User) -> dict[str, Any]:
+    """The options of a version that needs four seconds until it answers: a real process, on a port that is free."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = f"sleep 4; echo shop:2 > index.html; exec python3 -m http.server {port} --bind 127.0.0.1"
+    return service(user, "shop:2", service_command=command, service_expose=[port])
 
 
 def test_a_new_image_without_a_failed_request(user: User) -> None:
@@ -81,17 +90,18 @@ def test_a_new_image_without_a_failed_request(user: User) -> None:
     client.ask()
     assert (client.answers, client.failures) == (["shop:1"], [])
 
-    again = user.play("service", **service(user, "shop:1"))
+    again = user.play("service", **service(user, "shop:1", service_health={"path": "/", "status": [200]}))
     assert (again.code, again.changed) == (0, set()), again.output
 
+    new = slow_to_come_up(user)
     before = user.posted()
-    checked = user.play("service", check=True, **service(user, "shop:2"))
+    checked = user.play("service", check=True, **new)
     assert checked.code == 0, checked.output
     assert checked.changed == {"Declare it and wait until it answers", "Keep the URL in a file", "Remove versions"}
     assert (user.posted(), user.active()) == (before, 1)
 
     with asking(client):
-        changed = user.play("service", **service(user, "shop:2"))
+        changed = user.play("service", **new)
         client.ask()
     assert changed.code == 0, changed.output
     assert client.failures == []
