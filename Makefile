@@ -273,10 +273,12 @@ test-integration: $(DEV)/.localnet tree ## ansible-test integration against a lo
 	@$(RUN_IN_DEV) nosana-localnet run --runner process -- python tools/integration.py "$(COLLECTION)" $(PYTHON_VERSION) $(TARGETS)
 
 .PHONY: test-galaxy
-test-galaxy: $(DEV)/.localnet $(GALAXY)/.installed build tree ## documentation, changelog and Galaxy's own checks
+test-galaxy: $(DEV)/.localnet $(GALAXY)/.installed build tree ## documentation, changelog, ansible-lint and Galaxy's own checks
 	$(call say,documentation and changelog)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) antsibull-changelog lint
+	$(call say,ansible-lint of the roles)
+	@cd "$(COLLECTION)" && PATH="$(GALAXY)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" ansible-lint --offline --quiet --profile production roles
 	$(call say,galaxy-importer)
 	@cd "$(CACHE)" && PATH="$(GALAXY)/bin:$$PATH" GALAXY_IMPORTER_CONFIG="$(CURDIR)/tools/galaxy-importer.cfg" \
 		"$(GALAXY)/bin/python" -m galaxy_importer.main "$(CACHE)"/build/nosana-compute-*.tar.gz
