@@ -236,7 +236,7 @@ test-roles: $(DEV)/.localnet tree ## the roles: a service changes under a client
 	@$(MAKE) roles
 
 .PHONY: test-batch
-test-batch: $(DEV)/.localnet tree ## a batch of 100 jobs, 8 at a time, killed in the middle; BATCH and PARALLEL set the numbers; some minutes
+test-batch: $(DEV)/.localnet tree ## a batch of 100 jobs, 8 at a time, killed in the middle; BATCH and PARALLEL set the numbers; a minute or two
 	$(call say,$(BATCH) jobs and $(PARALLEL) at a time)
 	@NOSANA_BATCH=$(BATCH) NOSANA_PARALLEL=$(PARALLEL) $(MAKE) roles TESTS="-s test_batch.py -k killed"
 
@@ -278,7 +278,7 @@ test-galaxy: $(DEV)/.localnet $(GALAXY)/.installed build tree ## documentation, 
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) antsibull-changelog lint
 	$(call say,ansible-lint of the roles)
-	@cd "$(COLLECTION)" && PATH="$(GALAXY)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" ansible-lint --offline --quiet --profile production roles
+	@cd "$(COLLECTION)" && PATH="$(GALAXY)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" ansible-lint -q --offline --profile production roles
 	$(call say,galaxy-importer)
 	@cd "$(CACHE)" && PATH="$(GALAXY)/bin:$$PATH" GALAXY_IMPORTER_CONFIG="$(CURDIR)/tools/galaxy-importer.cfg" \
 		"$(GALAXY)/bin/python" -m galaxy_importer.main "$(CACHE)"/build/nosana-compute-*.tar.gz
