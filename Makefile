@@ -48,7 +48,13 @@ DECODERS ?= account answer history failure document result definition market_lis
 KILLS ?= 200
 SIMULATION := tests/simulation
 SEEDS ?= 200
+BATCH ?= 100
+PARALLEL ?= 8
 SUITES ?= both_ways secrets
+JOBS ?= 2
+# The longest first, so that they end together.
+ALL_TESTS := test-localnet test-ansible test-plays test-secrets test-both-ways test-line-a test-docs test-simulation test-fuzz test-roles \
+	test-awx-quick test-ground test-races test-galaxy lint test-unit program-check-if-able
 RUN_IN_DEV = PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONPATH="$(TREE)"
 
 say = @printf '\n== %s\n' "$(1)"
@@ -71,8 +77,14 @@ demo: $(DEMO)/.localnet build ## deploy three jobs on a local network, look at t
 		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py"
 
 .PHONY: test
-test: lint test-unit test-fuzz test-simulation test-line-a test-localnet test-races test-plays test-secrets test-both-ways test-ground test-awx-quick test-docs test-sanity test-ansible-units test-integration test-galaxy program-check-if-able ## everything below; about fifteen minutes
+test: $(DEV)/.localnet tree ## everything below, two at a time (JOBS); about twenty minutes
+	@$(MAKE) -j$(JOBS) --output-sync=target $(ALL_TESTS)
 	$(call say,All tests passed)
+
+# Those of ansible-test share a folder for what they make, and so come one after the other.
+.PHONY: test-ansible
+test-ansible:
+	@$(MAKE) -j1 test-sanity test-ansible-units test-integration
 
 # --- parts of the tests ----------------------------------------------------------------------------------------------
 
@@ -231,6 +243,20 @@ test-both-ways: $(DEV)/.localnet tree ## action plugins and modules give the sam
 	@cd tests/both_ways && PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" \
 		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
 
+.PHONY: test-roles
+test-roles: $(DEV)/.localnet tree ## the roles: a service changes under a client that asks all the time, a batch is killed and goes on
+	$(call say,roles)
+	@$(MAKE) roles
+
+.PHONY: test-batch
+test-batch: $(DEV)/.localnet tree ## a batch of 100 jobs, 8 at a time, killed in the middle; BATCH and PARALLEL set the numbers; a minute or two
+	$(call say,$(BATCH) jobs and $(PARALLEL) at a time)
+	@NOSANA_BATCH=$(BATCH) NOSANA_PARALLEL=$(PARALLEL) $(MAKE) roles TESTS="-s test_batch.py -k killed"
+
+.PHONY: roles
+roles:
+	@cd "$(COLLECTION)/tests/roles" && $(RUN_IN_DEV) "$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(or $(TESTS),.)
+
 .PHONY: test-cores
 test-cores: tree $(CORES:%=$(CACHE)/venv/core-%/.localnet) ## secrets, and action plugins against modules, on every supported ansible-core
 	@for suite in $(SUITES); do for core in $(CORES); do \
@@ -275,10 +301,12 @@ test-integration: $(DEV)/.localnet tree ## ansible-test integration against a lo
 	@$(RUN_IN_DEV) nosana-localnet run --runner process -- python tools/integration.py "$(COLLECTION)" $(PYTHON_VERSION) $(TARGETS)
 
 .PHONY: test-galaxy
-test-galaxy: $(DEV)/.localnet $(GALAXY)/.installed build tree ## documentation, changelog and Galaxy's own checks
+test-galaxy: $(DEV)/.localnet $(GALAXY)/.installed build tree ## documentation, changelog, ansible-lint and Galaxy's own checks
 	$(call say,documentation and changelog)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) antsibull-changelog lint
+	$(call say,ansible-lint of the roles)
+	@cd "$(COLLECTION)" && PATH="$(GALAXY)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" ansible-lint -q --offline --profile production roles
 	$(call say,galaxy-importer)
 	@cd "$(CACHE)" && PATH="$(GALAXY)/bin:$$PATH" GALAXY_IMPORTER_CONFIG="$(CURDIR)/tools/galaxy-importer.cfg" \
 		"$(GALAXY)/bin/python" -m galaxy_importer.main "$(CACHE)"/build/nosana-compute-*.tar.gz
