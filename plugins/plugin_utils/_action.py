@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import sqlite3  # noqa: F401  of the cache, which imports it when it is first used: in each worker anew
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -181,7 +180,7 @@ def last_words(text: str) -> None:
 
 _worker = _Worker()
 if library_trouble() is None:
-    warm_up()
+    warm_up("sqlite3")  # of the cache, which imports it when it is first used
 
 
 @contextmanager

@@ -247,9 +247,9 @@ def _certificates(_file: str | None, _directory: str | None) -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def warm_up() -> None:
-    """Does once what a first request does: imports, certificates. Processes that are forked from this one then need not."""
-    for name in ("httpcore", "anyio._backends._asyncio"):
+def warm_up(*modules: str) -> None:
+    """Does once what a first request does: imports, and `modules` with them, certificates. Processes forked from this one then need not."""
+    for name in ("httpcore", "anyio._backends._asyncio", *modules):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     _search_once("sniffio")
