@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.nosana.compute.plugins.module_utils._ansible import module as glue
-from ansible_collections.nosana.compute.plugins.module_utils._ansible.options import job_info_spec
+from ansible_collections.nosana.compute.plugins.module_utils._ansible.run import KINDS
 from ansible_collections.nosana.compute.plugins.module_utils._ansible.tasks import TaskResult
 from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import Refused
 
@@ -63,9 +64,9 @@ def leave(result: Any, *, name: str = "web") -> tuple[dict[str, Any], list[str]]
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed), patch_module_args({"name": name, "ipfs_jwt": SECRET}):
         patch.setattr(AnsibleModule, "log", log)
         patch.setenv("NOSANA_DEBUG", "1")
-        module = glue.MaskedModule(argument_spec=job_info_spec(), supports_check_mode=True)
+        patch.setitem(KINDS, "nosana_job_info", replace(KINDS["nosana_job_info"], start=lambda _params, _context: task()))
         with pytest.raises(SystemExit):
-            glue._run(module, task)
+            glue.run("nosana_job_info")
     said: dict[str, Any] = json.loads(printed.getvalue().strip().splitlines()[-1])
     return said, logged
 
