@@ -34,8 +34,9 @@ KIT := $(CACHE)/kit
 ALONE = $(if $(EXPOSED),,python "$(CURDIR)/tools/alone.py")
 
 # The supported releases of ansible-core, each with the oldest Python that it runs on here.
-CORES := 2.19.14 2.21.5 2.22.0rc1
+CORES := 2.19.14 2.20.10 2.21.5 2.22.0rc1
 PYTHON_OF_2.19.14 := 3.11
+PYTHON_OF_2.20.10 := 3.12
 PYTHON_OF_2.21.5 := 3.12
 PYTHON_OF_2.22.0rc1 := 3.13
 
