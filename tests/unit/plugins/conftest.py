@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
-from ansible.plugins.loader import init_plugin_loader
-from ansible.utils.collection_loader import AnsibleCollectionConfig
-
-if AnsibleCollectionConfig.collection_finder is None:
-    init_plugin_loader()
+try:
+    from ansible.plugins.loader import init_plugin_loader
+    from ansible.utils.collection_loader import AnsibleCollectionConfig
+except ImportError:
+    pass  # ansible-test gives tests of modules what modules have, which is no plugin
+else:
+    if AnsibleCollectionConfig.collection_finder is None:
+        init_plugin_loader()
