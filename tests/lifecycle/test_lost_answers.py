@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from actors import Host
+from chain import until
 from relay import Answer, Meddle, Relay, Request, honest, relaying, rpc_result
 from solders.pubkey import Pubkey
 from stage import PRICE, TIMEOUT, Money, Poster, Stage, kinds
@@ -240,7 +241,7 @@ def test_the_node_falls_silent_after_the_sending(stage: Stage, through: Through)
     assert isinstance(result, TaskResult)
     assert result.failure is not None
     assert (result.failure.code, result.values["changed"]) == ("outcome_unknown", False)
-    (job,) = stage.chain.jobs_of(poster.address)
+    (job,) = until(lambda: stage.chain.jobs_of(poster.address))
     assert result.values["id"] == str(job)
     found = poster.job()
     assert (found.values["changed"], found.values["id"]) == (False, str(job))
