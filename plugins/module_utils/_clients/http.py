@@ -16,6 +16,7 @@ import os
 import re
 import ssl
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -253,6 +254,7 @@ def warm_up(*modules: str) -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     _search_once("sniffio")
+    urllib.request.Request("http://localhost/")  # the library makes one of each request, for cookies
     with contextlib.suppress(OSError):
         _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 

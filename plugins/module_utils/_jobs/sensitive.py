@@ -81,6 +81,8 @@ _NO_SECRET_FORM = re.compile(r"HASH|DIGEST|SHA|MD5|REVISION|COMMIT|CHECKSUM|CID|
 _HEX_KEY = re.compile(r"(?:0x)?(?:[0-9a-f]{32}|[0-9a-f]{48}|[0-9a-f]{56,})\Z", re.IGNORECASE)
 _FEWEST_DIFFERENT = 8
 _ALNUM_RUN = re.compile(r"[A-Za-z0-9]{20,}")
+_BETWEEN_PIECES = re.compile("[&;]")
+_PLAIN = re.compile(r"[a-z]{1,12}|[0-9]{1,5}")
 _PATH_KEY = re.compile(r"[A-Za-z0-9_-]{20,}\Z")
 
 
@@ -210,11 +212,11 @@ def _in_url(url: str, *, path_keys: bool) -> Iterator[str]:
 
 def _secret_query(query: str, *, cautious: bool) -> Iterator[tuple[str, str]]:
     """Query values that are keys, as they stand in the URL. With `cautious` all but plain words and numbers count as keys."""
-    for piece in re.split("[&;]", query):
+    for piece in _BETWEEN_PIECES.split(query):
         name, _equals, value = piece.partition("=")
         name = unquote_plus(name)
         named = is_secret_name(name) or name.lower() in _QUERY_NAMES or name.lower().startswith("x-amz-s")
-        plain = re.fullmatch(r"[a-z]{1,12}|[0-9]{1,5}", value)
+        plain = _PLAIN.fullmatch(value)
         if value and not _MARKER.match(value) and (named or (cautious and not plain)):
             yield name, value
             for _name, decoded in parse_qsl(f"x={value}"):
