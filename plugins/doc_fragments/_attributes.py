@@ -23,6 +23,15 @@ attributes:
     description:
       - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
     support: full
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: posix
+"""
+
+    ACTION_PLUGIN = r"""
+options: {}
+attributes:
   action:
     description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
     support: full
@@ -32,10 +41,6 @@ attributes:
   async:
     description: Supports being used with the C(async) keyword.
     support: full
-  platform:
-    description: Target OS/families that can be operated against.
-    support: full
-    platforms: posix
 """
 
     ACTIONGROUP_NOSANA = r"""
@@ -67,15 +72,6 @@ attributes:
     support: full
     details:
       - This module does not modify state.
-  action:
-    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
-    support: full
-    details:
-      - Runs in the controller's own process where the module would run on the controller with the controller's Python, and is waited for.
-        Everywhere else the module is started. Both give the same result.
-  async:
-    description: Supports being used with the C(async) keyword.
-    support: full
   platform:
     description: Target OS/families that can be operated against.
     support: full

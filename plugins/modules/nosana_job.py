@@ -22,6 +22,7 @@ author:
   - The nosana.compute contributors (@nosana-ci)
 extends_documentation_fragment:
   - nosana.compute._attributes
+  - nosana.compute._attributes.action_plugin
   - nosana.compute._attributes.actiongroup_nosana
   - nosana.compute._connection
   - nosana.compute._wait

@@ -17,6 +17,7 @@ author:
   - The nosana.compute contributors (@nosana-ci)
 extends_documentation_fragment:
   - nosana.compute._attributes.info_module
+  - nosana.compute._attributes.action_plugin
   - nosana.compute._attributes.actiongroup_nosana
   - nosana.compute._connection
 options:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+CALLBACKS = HERE.parent / "secrets" / "callback"
 TREE = os.environ["ANSIBLE_COLLECTIONS_PATH"]
 BIN = Path(sys.executable).parent
 
@@ -28,10 +29,10 @@ def environment(directory: Path, wanted: dict[str, str]) -> dict[str, str]:
         **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "NOSANA_"))},
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "HOME": str(directory),
-        "RESULTS": str(directory / "results"),
+        "SPY_RESULTS": str(directory / "results"),
         "ANSIBLE_COLLECTIONS_PATH": TREE,
-        "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
-        "ANSIBLE_CALLBACKS_ENABLED": "results",
+        "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
+        "ANSIBLE_CALLBACKS_ENABLED": "spy_dump",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_ASYNC_DIR": str(directory / "async"),
         **wanted,

@@ -37,6 +37,9 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         self._dump("failed", result)
 
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        self._dump("skipped", result)
+
     def v2_runner_item_on_ok(self, result: Any) -> None:
         self._dump("item ok", result)
 
