@@ -97,6 +97,8 @@ options:
     description:
       - What to do when the job exists with another definition, in another market or on another host than O(node).
       - V(replace) removes it and posts the declared one, V(fail) fails, V(ignore) leaves it and warns.
+      - A job that waits in its queue for less than a minute or so is replaced when that time is over, because until then another run's
+        posting of the same job may still arrive.
       - When the job is over, only its definition counts.
     type: str
     choices: [replace, fail, ignore]

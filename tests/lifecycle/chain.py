@@ -67,6 +67,11 @@ class Chain:
         """A transaction that may land now; the first signer pays the fee."""
         return VersionedTransaction(MessageV0.try_compile(signers[0].pubkey(), list(instructions), [], self.blockhash()), list(signers))
 
+    def slot(self) -> int:
+        """The newest one."""
+        found: int = self.rpc("getSlot", CONFIRMED)
+        return found
+
     def blockhash(self) -> Hash:
         """The newest one."""
         return Hash.from_string(self.rpc("getLatestBlockhash", CONFIRMED)["value"]["blockhash"])
@@ -159,9 +164,9 @@ class Chain:
         return int.from_bytes(data[32:40], "little", signed=True)
 
 
-def until(look: Callable[[], Value | None]) -> Value:
+def until(look: Callable[[], Value | None], *, seconds: float = PATIENCE_SECONDS) -> Value:
     """What `look` finds, as soon as it finds something. A chain takes its time: look often, and give up after a while."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(LOOK_SECONDS)

@@ -75,7 +75,7 @@ class Scene:
     @property
     def alone(self) -> bool:
         """Whether the chain is the local network's, whose clock and accounts obey."""
-        return self.stage.chain.url == self.stage.network.url
+        return self.stage.alone
 
     @property
     def jobs(self) -> list[Pubkey]:

@@ -12,22 +12,26 @@ from typing import Any
 
 from actors import Faucet, Host, vault_of
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from chain import Chain
+from chain import Chain, until
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from ansible_collections.nosana.compute.plugins.module_utils._ansible import tasks
 from ansible_collections.nosana.compute.plugins.module_utils._ansible.options import JOB_INFO_RULES, JOB_RULES, job_info_spec, job_spec
 from ansible_collections.nosana.compute.plugins.module_utils._ansible.session import Session
 from ansible_collections.nosana.compute.plugins.module_utils._ansible.tasks import TaskResult, job_info_task, job_task
 from ansible_collections.nosana.compute.plugins.module_utils._clients.clock import Clock
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.progress import Tell
-from nosana_localnet.ledger import token_address
+from nosana_localnet.ledger import SLOT_SECONDS, token_address
 from nosana_localnet.server import DOMAIN
 from nosana_localnet.thread import ThreadNetwork
 
 LAMPORTS_PER_SOL, BASE_UNITS_PER_NOS = 10**9, 10**6
 PRICE, TIMEOUT, EXPIRATION = 43, 600, 86_400
 LOOK_SECONDS = 0.2
+# A task sleeps just so long only until nothing older can land any more.
+LONG_SECONDS = 5.0
+SETTLED_SLOTS = 301
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ class Poster:
         if options.get("state") != "absent":
             wanted |= {"market": str(self.market), **({} if "job_definition" in options else {"image": "nginx"})}
         parameters = self._checked(job_spec(), JOB_RULES, wanted | options)
-        return await job_task(parameters, check_mode=check_mode, clock=self.stage.clock, tell=tell, session=session)
+        clock = Patience(self.stage, self.stage.clock or tasks.SystemClock())
+        return await job_task(parameters, check_mode=check_mode, clock=clock, tell=tell, session=session)
 
     def info(self, **options: Any) -> list[dict[str, Any]]:
         """The jobs that nosana_job_info finds."""
@@ -102,6 +107,29 @@ class Poster:
 
 
 @dataclass
+class Patience:
+    """The clock of a task; on a local network a long sleep is time that passes there."""
+
+    stage: Stage
+    real: Clock
+
+    def now(self) -> float:
+        return self.real.now()
+
+    def monotonic(self) -> float:
+        return self.real.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds == LONG_SECONDS and self.stage.alone:
+            await asyncio.to_thread(self.stage.network.warp, SETTLED_SLOTS * SLOT_SECONDS / 2)
+        else:
+            await self.real.sleep(seconds)
+
+    def random(self) -> float:
+        return self.real.random()
+
+
+@dataclass
 class Stage:
     """One chain, one faucet, and a local network for everything that is not on the chain."""
 
@@ -111,6 +139,19 @@ class Stage:
     host_keys: Iterator[Keypair]
     clock: Clock | None = None
     """Of the tasks; None is real time."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether the chain is the local network's, whose clock and accounts obey."""
+        return self.chain.url == self.network.url
+
+    def settle(self) -> None:
+        """Lets so much time pass that it is plain that nothing can land any more which was signed before."""
+        if self.alone:
+            self.network.warp(SETTLED_SLOTS * SLOT_SECONDS)
+            return
+        last = self.chain.slot() + SETTLED_SLOTS
+        until(lambda: self.chain.slot() > last, seconds=150)
 
     def poster(self, market: Pubkey | None = None, *, lamports: int = LAMPORTS_PER_SOL, nos: int | None = BASE_UNITS_PER_NOS) -> Poster:
         """A wallet with money, in a market of its own unless one is named."""

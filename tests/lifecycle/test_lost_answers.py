@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import pytest
 from actors import Host
 from chain import until
-from relay import Answer, Meddle, Relay, Request, honest, relaying, rpc_result
+from relay import Answer, Meddle, Relay, Request, honest, relaying, rpc_error, rpc_result
 from solders.pubkey import Pubkey
 from stage import PRICE, TIMEOUT, Money, Poster, Stage, kinds
 from test_lifecycle import SUCCESS
@@ -111,6 +112,29 @@ def finished(stage: Stage, poster: Poster, host: Host) -> None:
     job = poster.post()
     host.work()
     host.finish(job, stage.pin(SUCCESS))
+
+
+def test_a_posting_that_is_held_up_does_not_land_beside_the_next_job(stage: Stage, through: Through) -> None:
+    """One run's posting is held up on its way, another run posts the job, a third replaces it: then the first one's copy arrives."""
+    poster = stage.poster()
+    held: list[bytes] = []
+
+    def holds(request: Request, pass_on: Callable[[], Answer]) -> Answer:
+        if request.kind != SEND:
+            return pass_on()
+        held.append(request.body)
+        return rpc_error(-32602, "not now")
+
+    through(poster, holds)
+    first = poster.post()
+    told: list[str] = []
+    replaced = asyncio.run(poster.job_in_loop(image="httpd", tell=told.append))
+    assert (replaced.failure, kinds(replaced)) == (None, ["delist", "post"])
+    assert [line for line in told if str(first) in line and "waiting for" in line]
+    answer = httpx.post(stage.chain.url, content=held[0], headers={"Content-Type": "application/json"}, timeout=10).json()
+    assert answer["error"]["data"]["err"] == "BlockhashNotFound"
+    assert [str(job) for job in stage.chain.jobs_of(poster.address)] == [replaced.values["id"]]
+    assert stage.vault(poster.market) == DEPOSIT
 
 
 @pytest.mark.parametrize("times", [1, 1000], ids=["once", "always"])
@@ -313,6 +337,7 @@ def test_another_run_at_any_moment_of_ours(stage: Stage, through: Through, ours:
             finished(stage, poster, host)
         elif ours != "post":
             poster.post()
+        stage.settle()
         before = poster.money
         between = Between(poster, moment, WISHES[theirs])
         mine, _sent = through(poster, between, **WISHES[ours])

@@ -186,6 +186,7 @@ def test_another_host_claims_while_the_job_is(race: Race, task: str, done: list[
     host, job = race.taken()
     host.quit(job)
     second = race.here.host()
+    race.here.stage.settle()
     ran = race.task(lambda: second.claim(job), **TASKS[task])
     assert kinds_of(ran) == done
     settled(race, **TASKS[task])
@@ -274,6 +275,7 @@ def test_another_extends_it_first(race: Race, first: int, done: list[str], timeo
 
 def test_another_replaces_it_first_while_it_is_removed(race: Race) -> None:
     race.posted()
+    race.here.stage.settle()
     ran = race.task(race.another(**RED), state="absent")
     assert kinds_of(ran) == ["delist"]
     assert race.here.jobs == []

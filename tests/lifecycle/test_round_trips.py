@@ -162,6 +162,7 @@ def test_posting_what_was_removed(stage: Stage, observed: Run) -> None:
     assert observed(poster, ["post"]).before_confirmation == 4
     for _time in range(2):
         assert observed(poster, ["delist"], state="absent").before_confirmation <= 4
+        stage.settle()
         assert observed(poster, ["post"]).before_confirmation <= 6
 
 
@@ -181,6 +182,7 @@ def test_replacing(stage: Stage, observed: Run) -> None:
     """One more than a posting: whether the job is another has to be read from its definition."""
     poster = stage.poster()
     poster.post()
+    stage.settle()
     waves = observed(poster, ["delist", "post"], env={"COLOUR": "red"})
     assert (waves.before_confirmation, waves.trips[1]) == (5, ["read"])
 
@@ -188,6 +190,7 @@ def test_replacing(stage: Stage, observed: Run) -> None:
 def test_replacing_what_was_given_up(stage: Stage, observed: Run) -> None:
     poster = stage.poster()
     given_up(stage, poster)
+    stage.settle()
     assert observed(poster, ["recover", "post"]).before_confirmation <= 6
 
 

@@ -20,7 +20,6 @@ from nosana_localnet.ledger import SLOT_SECONDS, Record
 STALE_SECONDS = 70 * SLOT_SECONDS
 LONGEST_RUN_SECONDS = 3600.0
 _MANY_LOOKS = 25
-_STILL_LANDS_SECONDS = 160.0  # a run may have read the address as unused before the first posting, and have been slow, and then resend
 _UNCERTAIN = "outcome_unknown"
 _OF_THE_NETWORK = frozenset({"unreachable", _UNCERTAIN, "transaction_expired", "refused", "unexpected_answer", "history_unavailable"})
 _STATUS = {"success": "completed", "exit": "failed", "garbage": "failed", "no json": "failed", "stopped": "cancelled", "lost": "failed"}
@@ -29,13 +28,6 @@ _EVENTS = {"post": ("list", "assign")}
 
 class Violation(Exception):
     """Something that must never happen has happened."""
-
-
-class Known(Exception):
-    """The one way to two active jobs that is known and not closed yet: a transaction that was signed while an address was still unused lands
-    within its blockhash's life after two other runs have posted there and replaced that job, so that its address is free once more.
-    Reports count these apart.
-    """
 
 
 @dataclass
@@ -68,8 +60,6 @@ class Properties:
                 raise Violation(f"the vault of {market} holds {chronicle.tokens.get(vault)}, its deposits are {chronicle.deposits(market)}")
         for name in dict.fromkeys(life.name for life in chronicle.lives.values()):
             ours = [life for life in chronicle.active(name) if life.posted_by]
-            if len(ours) > 1 and any(self._took_a_freed_address(life) for life in ours):
-                raise Known(f"{name}: {ours[-1].address} was posted after it had been used and freed, beside {ours[0].address}")
             if len(ours) > 1:
                 raise Violation(f"{name} has {len(ours)} active jobs that we posted: {', '.join(life.address for life in ours)}")
         for life in chronicle.every:
@@ -77,13 +67,6 @@ class Properties:
             if life.posted_by and posting not in self._judged:
                 self._judged.add(posting)
                 self._posted(life)
-
-    def _took_a_freed_address(self, life: Life) -> bool:
-        """Whether a job stands where another one was, that was taken away while a transaction of before could still land."""
-        before = [other for other in self.chronicle.every if other.address == life.address and other is not life]
-        return (
-            bool(before) and before[-1].had("delist", "recover") and life.posted.seconds - before[-1].posted.seconds < _STILL_LANDS_SECONDS
-        )
 
     def _posted(self, life: Life) -> None:
         """A posting of ours: was it right to pay for it?"""
@@ -228,7 +211,7 @@ class Properties:
         wish = run.task.declaration
         if wish is None or run.task.wait.goal != "ready" or run.failure is not None or wish.document != document(wish.name, SERVICE):
             return
-        if run.outcome.job["services"] and service_host(0, PORT, run.outcome.job["address"]) not in self.chronicle.served:
+        if run.outcome.job["services"] and service_host(0, PORT, run.outcome.job["address"]).lower() not in self.chronicle.served:
             raise Violation(f"{run.name} calls the service of {run.outcome.job['address']} ready, and nothing ever answered there")
 
     # --- when all is over ---------------------------------------------------------------------------------------------

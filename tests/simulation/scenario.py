@@ -13,7 +13,7 @@ from actors import Authority, Host, Person, Stage, Stranger, take_away
 from chronicle import Chronicle, Life, vaults
 from faults import Faults, even, profile
 from playbooks import Memory, Run, Task, occasions, pause, random_task, run_task
-from properties import Known, Properties, Violation
+from properties import Properties, Violation
 from scheduler import START_SECONDS, Deadlock, Scheduler, Trace
 from servers import Servers
 from wire import Internet
@@ -33,8 +33,6 @@ class Report:
 
     seed: int
     violation: str | None
-    known: str | None
-    """Two active jobs in the one way that is known, see properties.Known; the day ended with it."""
     trace: Trace
     fired: Counter[str]
     runs: list[Run] = field(default_factory=list)
@@ -63,19 +61,17 @@ class Simulation:
 
     def run(self) -> Report:
         """Lives the day, and reports."""
-        violation = known = None
+        violation = None
         try:
             self.scheduler.run(self.day())
         except Violation as error:
             violation = str(error)
-        except Known as error:
-            known = str(error)
         except Deadlock:
             violation = "everybody waits for ever"
         runs = list(self.properties.runs.values())
         seconds, requests = self.scheduler.now - START_SECONDS, sum(run.asked.total() for run in runs)
         longest = self.properties.longest_run_seconds
-        return Report(self.seed, violation, known, self.scheduler.trace, self.faults.fired, runs, seconds, requests, longest)
+        return Report(self.seed, violation, self.scheduler.trace, self.faults.fired, runs, seconds, requests, longest)
 
     async def day(self) -> None:
         """Several playbooks at once, and everybody else."""

@@ -168,9 +168,12 @@ class Servers:
     # --- services of jobs ---------------------------------------------------------------------------------------------
 
     def _service(self, label: str) -> Answer:
-        """What a job's container answers once it is up, a while after a host has taken it; the proxy's page until then."""
+        """What a job's container answers once it is up, a while after a host has taken it; the proxy's page until then.
+
+        The names of hosts arrive in small letters.
+        """
         now = self._world.ledger.unix_time
-        up = {service_host(0, PORT, str(run["job"])) for _key, run in self._world.runs() if now - run["time"] > _START_SECONDS}
+        up = {service_host(0, PORT, str(run["job"])).lower() for _key, run in self._world.runs() if now - run["time"] > _START_SECONDS}
         return Answer(200, b"up") if label in up else Answer(self._chance.choice((404, 502)), _HTML)
 
     # --- the node -----------------------------------------------------------------------------------------------------

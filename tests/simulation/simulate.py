@@ -24,7 +24,6 @@ class Sum:
     fired: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
     bad: list[int] = field(default_factory=list)
-    known: list[int] = field(default_factory=list)
     seconds: float = 0.0
     requests: int = 0
     longest_run_seconds: float = 0.0
@@ -36,7 +35,6 @@ class Sum:
         self.requests += report.requests
         self.longest_run_seconds = max(self.longest_run_seconds, report.longest_run_seconds)
         self.bad += [report.seed] if report.violation else []
-        self.known += [report.seed] if report.known else []
 
 
 def main(arguments: list[str]) -> int:
@@ -69,7 +67,6 @@ def say(total: Sum, seeds: int, took_seconds: float) -> None:
         f"{total.seconds / 3600:.0f} simulated hours, {total.ends.total()} runs, {total.requests} requests; "
         f"the longest run took {total.longest_run_seconds:.0f} s beyond its wait_timeout"
     )
-    print(f"known and not closed yet (properties.Known): {len(total.known)}{in_words(total.known)}")
     print("runs ended: " + ", ".join(f"{end} {count}" for end, count in total.ends.most_common()))
     print("faults:")
     for kind in [*KINDS, *OTHERS]:
@@ -92,7 +89,7 @@ def end_of(run: Run) -> str:
 def describe(report: Report, *, tail: int = _TAIL_LINES) -> str:
     """One line when all is well; else the end of the story, the violation, and how to see it again."""
     if report.violation is None:
-        return f"seed {report.seed}: {report.known or 'ok'}, {report.trace.lines} lines, {report.seconds:.0f} simulated seconds, {report.trace.digest[:12]}"
+        return f"seed {report.seed}: ok, {report.trace.lines} lines, {report.seconds:.0f} simulated seconds, {report.trace.digest[:12]}"
     story = list(report.trace.tail)[-tail:] if tail else []
     return "\n".join([*story, f"seed {report.seed}: VIOLATION: {report.violation}", f"repeat it with: make simulate SEED={report.seed}"])
 

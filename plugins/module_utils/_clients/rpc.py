@@ -78,11 +78,12 @@ class Snapshot:
 
 
 class HistoryEntry(NamedTuple):
-    """A transaction that named an address: whether it succeeded, and the unix time of its block where the node knows it."""
+    """A transaction that named an address: whether it succeeded, the unix time of its block where the node knows it, and its slot."""
 
     signature: str
     succeeded: bool
     time: int | None = None
+    slot: int = 0
 
 
 @dataclass(frozen=True)
@@ -241,6 +242,14 @@ class Rpc:
             lambda result: (_number(result["absoluteSlot"]), _number(result["blockHeight"])),
         )
 
+    async def get_block_height(self, slot: int) -> int | None:
+        """The height of the block of that slot; None where the node does not tell."""
+        options = {"commitment": self._commitment, "transactionDetails": "none", "rewards": False, "maxSupportedTransactionVersion": 0}
+        try:
+            return await self._ask("getBlock", [slot, options], lambda result: _time(result["blockHeight"]))
+        except NosanaError:
+            return None
+
     async def get_recent_prioritization_fees(self, keys: Sequence[str]) -> list[int]:
         """Recent priority fees in micro-lamports a compute unit, as the node has them, unsorted."""
         return await self._ask(
@@ -254,10 +263,10 @@ class Rpc:
         found = await self._ask(
             "getSignaturesForAddress",
             [key, self._options(limit=limit)],
-            lambda result: [(_number(entry.get("slot") or 0), _history_entry(entry)) for entry in result],
+            lambda result: [_history_entry(entry) for entry in result],
         )
-        self.not_before(max((slot for slot, _entry in found), default=0))
-        return [entry for _slot, entry in found]
+        self.not_before(max((entry.slot for entry in found), default=0))
+        return found
 
     async def get_signature_status(self, signature: str) -> tuple[int, SignatureStatus | None]:
         """The slot that the node has reached, and what became of the transaction; None where the node knows nothing of it."""
@@ -480,7 +489,7 @@ def _transfers_in_words(groups: list[Any]) -> Iterator[Transfer]:
 
 
 def _history_entry(entry: Any) -> HistoryEntry:
-    return HistoryEntry(_text(entry["signature"]), entry["err"] is None, _time(entry.get("blockTime")))
+    return HistoryEntry(_text(entry["signature"]), entry["err"] is None, _time(entry.get("blockTime")), _number(entry.get("slot") or 0))
 
 
 def _status(entry: Any) -> SignatureStatus:

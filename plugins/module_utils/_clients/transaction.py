@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from .._libraries import solders
-from .errors import InsufficientFunds, Moved, NosanaError, OutcomeUnknown, ProgramError, Refused, TransactionExpired
+from .errors import InsufficientFunds, Moved, NosanaError, OutcomeUnknown, ProgramError, Refused, TransactionExpired, Unreachable
 from .program import MOST_LOADED_BYTES, program_error, set_compute_unit_limit, set_compute_unit_price, set_loaded_accounts_limit
 
 if TYPE_CHECKING:
@@ -34,9 +34,14 @@ _MOST_UNITS = 1_400_000
 _LAMPORTS_PER_SIGNATURE = 5_000
 _POLL_SECONDS = 0.5
 _POLLS_PER_RESEND = 4
+_LONG_POLL_SECONDS = 5.0
 # Longer than any blockhash lives, for a node whose block height stands still.
 _LONGEST_WAIT_SECONDS = 180.0
 _LAST_LOOKS = 20
+_BLOCKHASH_BLOCKS = 150
+# After so many slots a blockhash is over even where every second one has no block.
+_BLOCKHASH_SLOTS = 300
+_SLOT_SECONDS = 0.4
 # Preflight failed, signature wrong, no such method, parameters wrong (too large): such a node has passed nothing on.
 _CLEAR_CODES = (-32002, -32003, -32600, -32601, -32602)
 _LANDED = frozenset({"confirmed", "finalized"})
@@ -158,6 +163,29 @@ class Sender:
             ) from None
         self._rpc.not_before(landed.slot)
         return landed
+
+    async def outlast(self, slot: int, seen_slot: int, begin: Callable[[float], None]) -> bool:
+        """Waits until no transaction can land any more whose blockhash is of `slot` or older; returns whether some still could.
+
+        `seen_slot`: one that the chain has reached for certain. `begin` is told for how many seconds, roughly, before the waiting begins.
+        """
+        if seen_slot > slot + _BLOCKHASH_SLOTS:
+            return False
+        (reached, height), of_slot = await asyncio.gather(self._rpc.get_height(), self._rpc.get_block_height(slot))
+        begun, seconds = self._clock.monotonic(), 0.0
+        while reached <= slot + _BLOCKHASH_SLOTS and (of_slot is None or height <= of_slot + _BLOCKHASH_BLOCKS):
+            left = slot + _BLOCKHASH_SLOTS - reached if of_slot is None else of_slot + _BLOCKHASH_BLOCKS - height
+            if not seconds:
+                begin(left * _SLOT_SECONDS)
+            elif self._clock.monotonic() - begun > _LONGEST_WAIT_SECONDS:
+                raise Unreachable(
+                    f"The block height of the Solana RPC node stands still at {height}; set rpc_url or NOSANA_RPC_URL to another node."
+                )
+            seconds = min(max(_POLL_SECONDS, left * _SLOT_SECONDS), _LONG_POLL_SECONDS)
+            await self._clock.sleep(seconds)
+            reached, height = await self._rpc.get_height()
+        self._rpc.not_before(reached)
+        return seconds > 0
 
     async def _send_first(self, raw: bytes, signature: str, action: str) -> None:
         """Raises when the node clearly refuses the transaction and knows nothing of it.

@@ -45,11 +45,12 @@ MOVED_ON = frozenset(
 )
 # A transaction has 1,232 bytes: so many accounts fit into it beside the instructions that name them.
 _KEYS_OF_CLEANING = 20
-_CLOSING = ("delist", "recover", "clean")
+CLOSING = ("delist", "recover", "clean")
 # A blockhash is good for a minute or so; one that pinning has used up much of is asked for anew.
 _STALE_BLOCKHASH_SECONDS = 20.0
 # An address that was looked at while the definition was pinned is looked at again when that took longer.
 _SLOW_PINNING_SECONDS = 1.0
+_MOST_SIGNATURES = 1000
 _RECEIPT_ATTEMPTS, _RECEIPT_SLEEP_SECONDS = 10, 0.5
 
 
@@ -210,16 +211,18 @@ class Applier:
         """Pins `document` where the transaction posts one, sends it and sees it through, and reads from the ledger what it did."""
         draft, blockhash = prepared.draft, prepared.blockhash
         posted = next((step.job for step in draft.steps if step.kind == "post"), None)
-        still = None if posted is None else partial(self._is_unused, posted)
-        if document is not None and still is not None:
-            begun = self._clock.monotonic()
-            _cid, unused = await asyncio.gather(self._ipfs.pin_json(document), still(""))
-            if unused and self._clock.monotonic() - begun > _SLOW_PINNING_SECONDS:
-                unused = await still("")
+        looked, unused = 0.0, False
+        if document is not None and posted is not None:
+            looked = self._clock.monotonic()
+            _cid, unused = await asyncio.gather(self._ipfs.pin_json(document), self._is_unused(posted))
+        if blockhash is None or self._clock.monotonic() - prepared.at_seconds > _STALE_BLOCKHASH_SECONDS:
+            blockhash, looked = await self._sender.blockhash(), 0.0
+        if posted is not None:
+            # Looked at after the blockhash was given: so ours is over when those are that are as old as the first use of the address.
+            if not looked or (unused and self._clock.monotonic() - looked > _SLOW_PINNING_SECONDS):
+                unused = await self._is_unused(posted)
             if not unused:
                 raise Moved(f"The job {posted} appeared while it was about to be posted; nothing was paid, so run the task again.")
-        if self._clock.monotonic() - prepared.at_seconds > _STALE_BLOCKHASH_SECONDS:
-            blockhash = None
         try:
             landed = await self._sender.send(
                 draft.instructions,
@@ -228,7 +231,7 @@ class Applier:
                 action=draft.what,
                 quote=prepared.quote,
                 blockhash=blockhash,
-                still=still,
+                still=None if posted is None else partial(self._is_still_unused, posted),
             )
         except TransactionExpired as error:
             if not await self._may_have_landed(draft):
@@ -241,21 +244,32 @@ class Applier:
             ) from None
         return self._receipt(draft, landed.signature, await self._landed(landed.signature))
 
-    async def _is_unused(self, job: str, signature: str) -> bool:
+    async def _is_unused(self, job: str, signature: str = "") -> bool:
         """Whether nobody has used a job's address yet, but for the transaction with that signature. Where another run has posted there and its
         job was taken away since, the chain would take ours, beside the job of the next generation.
         """
+        newest = await self._rpc.get_signatures_for_address(job, limit=1)
+        return all(entry.signature == signature for entry in newest)
+
+    async def _is_still_unused(self, job: str, signature: str) -> bool:
+        """The same once it was sent: then not knowing is no reason to stop sending."""
         try:
-            newest = await self._rpc.get_signatures_for_address(job, limit=1)
+            return await self._is_unused(job, signature)
         except NosanaError:
             return True
-        return all(entry.signature == signature for entry in newest)
+
+    async def first_use(self, job: str) -> int:
+        """The slot in which a job's address was first used. Whatever was signed while it was unused has an older blockhash, see
+        :meth:`carry_out`.
+        """
+        history = await self._rpc.get_signatures_for_address(job, limit=_MOST_SIGNATURES)
+        return history[-1].slot if history else 0
 
     async def _may_have_landed(self, draft: Draft) -> bool:
         """Whether what the transaction would open is there, and what it would close is gone: by its accounts a node may know what it does not
         know by its signature.
         """
-        steps = [step for step in draft.steps if step.kind in ("post", *_CLOSING)]
+        steps = [step for step in draft.steps if step.kind in ("post", *CLOSING)]
         try:
             accounts = await self._rpc.get_multiple_accounts([step.job for step in steps])
         except NosanaError:

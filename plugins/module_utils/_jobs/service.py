@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .._clients.errors import AmbiguousName, ChangeRefused, InvalidInput, Moved, NosanaError, NotFound, ProgramError
 from .._clients.ipfs import cid_of, encode_document
 from .._clients.rest import MarketListing
-from .apply import MOVED_ON, Applier, BalanceChange, Draft, Prepared
+from .apply import CLOSING, MOVED_ON, Applier, BalanceChange, Draft, Prepared
 from .budget import JOB_BYTES, MOST_TIMEOUT_SECONDS, check_declared, check_money, fee_taken
 from .cache import Cache, facts_of_definition
 from .chain import check_network, read_markets
@@ -92,6 +92,8 @@ class JobService:
         self._rpc = rpc
         self._api = api
         self._clock = clock
+        self._tell = tell
+        self._sender = sender
         documents = Documents(ipfs)
         self._observer = Observer(rpc, documents, network, wallet, clock, cache or Cache.none(), self._foresight)
         self._applier = Applier(rpc, ipfs, sender, network, wallet, clock)
@@ -221,15 +223,19 @@ class JobService:
         if seen.foreseen and (plan.changed or plan.refusal is not None):
             return await self._present_once(declaration, desired, outcome, tried, wait=wait, dry_run=dry_run, anew=True)
         prepared: list[Prepared] = []
+        first_uses: dict[str | None, int | None] = {}
         if plan.posts is not None or not seen.active:
             # The authoritative read before money is spent, and beside it what the posting would cost if that read changes nothing.
             check_declared(plan, desired, market)
             drafts = self._drafts(plan, desired, seen, seen.expected)
-            completed, prepared, _checked = await asyncio.gather(
+            freed = _freed(seen, seen.expected, drafts)
+            completed, prepared, _checked, first_use = await asyncio.gather(
                 self._observer.complete(seen, cid=desired.cid, past=past),
                 self._prepare(drafts),
                 check_network(self._rpc, self._network, knows_program=seen.knows_program),
+                self._applier.first_use(freed) if freed else _nothing(),
             )
+            first_uses = {freed: first_use}
             seen = replace(completed, market=market)
             desired = _without_rerun(desired, seen, tried)
             current = await self._current(seen, desired, complete=True)
@@ -265,6 +271,9 @@ class JobService:
         known = None if plan.posts is not None or current is None else current.job
         if plan.changed:
             if plan.posts is not None:
+                freed = _freed(seen, generation, [each.draft for each in prepared])
+                if freed is not None:
+                    await self._settle(freed, desired.name, first_uses.get(freed), seen.slot)
                 tried.add(address)
                 self._observer.know(desired.cid, desired.document)
             await self._apply(prepared, document if plan.posts else None, outcome, address, desired.name)
@@ -283,6 +292,20 @@ class JobService:
         fee_of = fee_taken(outcome, plan)
         await self._watcher.watch(again, address, desired.name, document, wait, outcome, first=first, fee_of=fee_of)
         return outcome
+
+    async def _settle(self, freed: str, name: str, first_use: int | None, seen_slot: int) -> None:
+        """Raises Moved after a time of waiting, when another run's posting may still come to an address that is free or becomes it."""
+
+        def begin(seconds: float) -> None:
+            if self._tell is not None:
+                self._tell(
+                    f"nosana_job: the job {freed} is so young that another run may still be posting it; waiting for {seconds:.0f} s or so "
+                    f"before {name} is posted anew"
+                )
+
+        slot = await self._applier.first_use(freed) if first_use is None else first_use
+        if await self._sender.outlast(slot, seen_slot, begin):
+            raise Moved(f"The job {freed} was too young to be followed by another one when it was looked at; run the task again.")
 
     async def _absent_once(self, name: str, purge: bool, outcome: Outcome, *, dry_run: bool) -> Outcome:
         seen = await self._observer.by_name(name)
@@ -505,6 +528,15 @@ class JobService:
                 known = Cost(fee, current.job.lamports or None)
                 job |= {"timeout": action.timeout_seconds, "cost": cost(current.job.account.price, action.timeout_seconds, None, known)}
         return job
+
+
+def _freed(seen: Observation, generation: int, drafts: Sequence[Draft]) -> str | None:
+    """The address of the last job of the name before `generation`, where its account is gone or is closed by what was drafted."""
+    if not generation:
+        return None
+    last = seen.identity.address(generation - 1)
+    closed = any(step.job == last and step.kind in CLOSING for draft in drafts for step in draft.steps)
+    return last if closed or all(job.address != last for job in seen.jobs) else None
 
 
 _UNJUDGED = Verdict("pending", None, "")

@@ -69,6 +69,7 @@ class Chain:
         self.sent: list[str] = []
         self.pinned: list[str] = []
         self.before_send: list[Callable[[], None]] = []
+        self.while_young: list[Callable[[], None]] = []  # what happens while it is waited for a young job to settle, time by time
         self.failures: dict[str, Exception] = {}
         self.time = 1_800_000_000.0
         self.genesis = "local"
@@ -221,6 +222,13 @@ class Chain:
 
     async def blockhash(self) -> Blockhash:
         return Blockhash("blockhash", 150)
+
+    async def outlast(self, _slot: int, _seen_slot: int, begin: Callable[[float], None]) -> bool:
+        if not self.while_young:
+            return False
+        begin(60.0)
+        self.while_young.pop(0)()
+        return True
 
     async def send(
         self,

@@ -124,6 +124,31 @@ def test_a_replacement_happens_as_a_whole_or_not_at_all(chain: Chain) -> None:
     ]
 
 
+def test_a_young_job_settles_before_it_is_replaced_and_is_looked_at_again(chain: Chain) -> None:
+    """Until then, another run's posting of the same generation may come to the address that the replacement sets free."""
+    chain.job(address(), queued=True)
+    chain.while_young.append(lambda: chain.run(address()))
+    outcome = present(chain, document=DOCUMENT | {"ops": []})
+    assert [(done.kind, done.job) for done in outcome.actions] == [("end", address()), ("post", address(1))]
+
+
+def test_what_stays_at_its_address_needs_no_settling(chain: Chain) -> None:
+    chain.while_young.append(lambda: pytest.fail("it waited"))
+    chain.job(address(), running=True)
+    assert present(chain, document=DOCUMENT | {"ops": []}).changed
+    chain.job(address(1), state=2, result=SUCCESS)
+    assert present(chain, rerun="always").changed
+
+
+def test_nothing_is_waited_for_where_nothing_is_posted(chain: Chain) -> None:
+    chain.while_young.append(lambda: pytest.fail("it waited"))
+    chain.job(address(), queued=True)
+    assert present(chain, document=DOCUMENT | {"ops": []}, dry_run=True).changed
+    assert present(chain, timeout_seconds=7200).changed
+    assert absent(chain).changed
+    assert len(chain.while_young) == 1
+
+
 def test_a_host_that_takes_the_job_while_it_is_replaced_is_ended(chain: Chain) -> None:
     chain.job(address(), queued=True)
     chain.before_send.append(lambda: chain.run(address()))

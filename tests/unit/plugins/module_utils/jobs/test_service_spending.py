@@ -98,6 +98,16 @@ def test_a_job_that_was_removed_is_posted_again_under_the_next_address(chain: Ch
     assert [(done.kind, done.job) for done in outcome.actions] == [("post", address(1))]
 
 
+def test_a_removed_job_settles_before_the_next_one_is_posted(chain: Chain) -> None:
+    """A slow run's posting comes to its address meanwhile, and is the job of the name."""
+    happened(chain, address(), "list", "delist")
+    chain.while_young.append(lambda: chain.job(address(), queued=True))
+    outcome = present(chain)
+    assert (outcome.changed, chain.sent, chain.while_young) == (False, [], [])
+    assert outcome.job is not None
+    assert outcome.job["address"] == address()
+
+
 def test_the_newest_job_at_an_address_decides(chain: Chain) -> None:
     """A job was taken away, and a slow run's transaction landed there once more."""
     happened(chain, address(), "list", "delist")
