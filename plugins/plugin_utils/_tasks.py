@@ -21,7 +21,6 @@ from ..module_utils._ansible.secrets import Masker, foreign, option_secrets, reg
 from ..module_utils._ansible.tasks import TaskResult, job_info_task, market_info_task
 from ..module_utils._clients.errors import InvalidInput, NosanaError
 from ..module_utils._clients.networks import NETWORKS
-from ..module_utils._jobs.verdict import clean
 from ..module_utils._libraries import library_trouble
 
 _MOST_CHARACTERS = 65_536
@@ -106,8 +105,8 @@ class Tasks:
 
     def _shown(self, result: TaskResult) -> list[dict[str, Any]]:
         (found,) = (value for value in result.values.values() if isinstance(value, list))
-        plain: list[dict[str, Any]] = _plain(self._masker.value(found))
-        return plain
+        shown: list[dict[str, Any]] = _bounded(self._masker.value(found))
+        return shown
 
 
 def checked(options: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
@@ -126,12 +125,12 @@ def node_domain(options: Mapping[str, Any]) -> str:
     return str(parameters["node_domain"] or NETWORKS[parameters["network"]].node_domain)
 
 
-def _plain(value: Any) -> Any:
-    """The same without control characters and texts of any length: names and documents are whatever somebody has pinned."""
+def _bounded(value: Any) -> Any:
+    """The same with texts of bounded length: names and documents are whatever somebody has pinned."""
     if isinstance(value, str):
-        return clean(value, limit=_MOST_CHARACTERS)
+        return value[:_MOST_CHARACTERS]
     if isinstance(value, dict):
-        return {_plain(key): _plain(item) for key, item in value.items()}
+        return {_bounded(key): _bounded(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_bounded(item) for item in value]
     return value
