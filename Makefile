@@ -95,7 +95,8 @@ lint: $(DEV)/.localnet tree ## ruff, mypy --strict, REUSE licences
 	$(call say,ruff)
 	@"$(DEV)/bin/ruff" check . && "$(DEV)/bin/ruff" format --check --quiet . || { echo "run: make format"; exit 1; }
 	$(call say,mypy --strict)
-	@cd "$(TREE)" && "$(DEV)/bin/mypy" --config-file "$(CURDIR)/pyproject.toml" --cache-dir "$(CACHE)/mypy" ansible_collections/nosana/compute/plugins
+	@cd "$(TREE)" && "$(DEV)/bin/mypy" --config-file "$(CURDIR)/pyproject.toml" --cache-dir "$(CACHE)/mypy" \
+		ansible_collections/nosana/compute/plugins ansible_collections/nosana/compute/extensions
 	@cd localnet/src && "$(DEV)/bin/mypy" --config-file "$(CURDIR)/pyproject.toml" --cache-dir "$(CACHE)/mypy" nosana_localnet
 	@"$(DEV)/bin/mypy" --config-file pyproject.toml --cache-dir "$(CACHE)/mypy" tools localnet/program/build.py
 	$(call say,licences)

@@ -175,7 +175,11 @@ def _events() -> ModuleType:
 
 async def main(queue: Any, args: dict[str, Any]) -> None:
     """What ansible-rulebook calls: events go into `queue` until it is cancelled."""
-    await _events().run(queue, args)
+    events = _events()
+    try:
+        await events.run(queue, args)
+    except events.EventSourceError as error:
+        raise error.with_traceback(None) from None  # ansible-rulebook prints a line for each of its frames
 
 
 if __name__ == "__main__":

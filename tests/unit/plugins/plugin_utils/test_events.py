@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,10 +89,9 @@ class Scene:
 
 
 @pytest.fixture(autouse=True)
-def _wallet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _wallet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOSANA_WALLET", KEY)
     monkeypatch.setenv("NOSANA_NETWORK", "localnet")
-    yield
 
 
 def watched(*looks: Any, standing: list[dict[str, Any]] | None = None, **args: Any) -> Scene:
