@@ -105,7 +105,6 @@ class Watch:
         self._memory = Memory()
         self._known: dict[str, Job] = {}
         self._looked_at: float | None = None
-        self._missing: set[str] = set()
         self._queued_since: dict[str, float] = {}
         self._told: set[str] = set()
 
@@ -136,12 +135,12 @@ class Watch:
         gap = self._options["since"] if self._looked_at is None else now - self._looked_at
         listed = await self._listed(_KEPT_SECONDS + gap)
         before = {address: job for address, job in self._known.items() if address in listed or not self._is_past(job)}
-        seen, missing = await self._completed(before, listed)
+        seen = await self._completed(before, listed)
         after = {address: newest(before.get(address), job) for address, job in seen.items()}
         for transition in self._first(after) if first else transitions(before, after):
             await self._report(transition)
         await self._report_queue(after, now)
-        self._known, self._missing, self._looked_at = after, missing, now
+        self._known, self._looked_at = after, now
         self._memory.keep_only(after)
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -151,23 +150,15 @@ class Watch:
         answers = await self._tasks.answers(*(self._question(ended_within, market=market, limit=_ALL) for market in markets))
         return {job["address"]: job for answer in answers for job in answer.found if self._is_wanted(job)}
 
-    async def _completed(self, before: Mapping[str, Job], listed: Mapping[str, Job]) -> tuple[dict[str, Job], set[str]]:
-        """What was listed, and of the jobs before that were not what each itself says; and which of them had no account.
-
-        A node may list too little, or lag behind, so a job counts as gone when two looks in a row have not found it.
-        """
+    async def _completed(self, before: Mapping[str, Job], listed: Mapping[str, Job]) -> dict[str, Job]:
+        """What was listed, and what each job before that was not says itself: a node may list too little, or a job may be over for long."""
         lost = [address for address in before if address not in listed]
         answers = await self._tasks.answers(*(self._question(id=address) for address in lost)) if lost else []
-        seen, missing = dict(listed), set()
+        seen = dict(listed)
         for address, answer in zip(lost, answers, strict=True):
-            if answer.found:
-                found = answer.found[0]
+            for found in answer.found:
                 seen[address] = {**found, "name": found["name"] or before[address]["name"]}
-            else:
-                missing.add(address)
-                if address not in self._missing:
-                    seen[address] = before[address]
-        return seen, missing
+        return seen
 
     def _is_past(self, job: Job) -> bool:
         """Whether it is over for so long that nothing more is said of it."""

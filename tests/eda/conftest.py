@@ -118,7 +118,7 @@ class User:
 
 @pytest.fixture(scope="session")
 def network() -> Iterator[ThreadNetwork]:
-    with running(Settings(port=0, runner="process", hosts={MARKET: 2})) as found:
+    with running(Settings(port=0, runner="process", hosts={MARKET: 4})) as found:
         yield found
 
 

@@ -113,6 +113,8 @@ async def job_info_task(
     address = _address(params["id"], "id") if params["id"] else None
     wallet = _wallet(params, warnings)
     async with _connect(params, clock, session) as to:
+        if memory:
+            to.rpc.not_before(memory.slot)
         query = Query(
             name=params["name"],
             address=address,
@@ -134,6 +136,8 @@ async def job_info_task(
         )
         jobs, more = await lookup.find(query)
         incomplete = bool(lookup.unread)
+        if memory:
+            memory.slot = max(memory.slot, to.rpc.slot)
     for job in jobs:
         if job.get("job_definition"):
             job["job_definition"] = redact(job["job_definition"])

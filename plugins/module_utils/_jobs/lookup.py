@@ -59,12 +59,13 @@ class Query:
 @dataclass
 class Memory:
     """What cannot change any more, for whoever looks again and again: facts of definitions by content address, and jobs that are over, as
-    they were described, by address and result. now_seconds: the chain's time at the last look.
+    they were described, by address and result. now_seconds: the chain's time at the last look; slot: no look shows an older state than that.
     """
 
     definitions: dict[str, DefinitionFacts] = field(default_factory=dict)
     over: dict[tuple[str, str | None], dict[str, Any]] = field(default_factory=dict)
     now_seconds: int = 0
+    slot: int = 0
 
     def keep_only(self, jobs: Mapping[str, Mapping[str, Any]]) -> None:
         """Forgets whatever does not belong to these jobs, by address."""
