@@ -126,12 +126,12 @@ def test_a_node_that_lists_too_little(looker: Looker) -> None:
     host.work()
     assert looker.look() == []
     with stage.network.faults(rule) as faults:
-        assert [looker.look() for _ in range(3)] == [[], [], []]
+        assert looker.look() == []
     assert faults.fired["missing-accounts"] > 0
     host.finish(job, stage.pin(SUCCESS))
     assert looker.look() == [("web", "running", "completed")]
     with stage.network.faults(rule):
-        assert [looker.look() for _ in range(3)] == [[], [], []]
+        assert looker.look() == []
     assert looker.look() == []
 
 
@@ -141,7 +141,7 @@ def test_a_node_that_lags_behind_shows_nothing_older(looker: Looker) -> None:
     job = poster.post(name="web")
     assert looker.look() == []
     with stage.network.faults({"kind": "stale", "slots": 30}):
-        assert [looker.look() for _ in range(3)] == [[], [], []]
+        assert looker.look() == []
     host = stage.host(poster.market)
     host.work()
     host.finish(job, stage.pin(SUCCESS))

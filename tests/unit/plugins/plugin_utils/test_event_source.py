@@ -48,7 +48,7 @@ def test_it_is_loaded_outside_of_any_package_and_takes_nobodys_name() -> None:
         "except Exception as error:\n    print(type(error).__name__, error, len(__import__('traceback').extract_tb(error.__traceback__)))\n"
         "print(sorted(name for name in sys.modules if name in ('plugins', 'ansible_collections')))\n"
     )
-    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     first, modules = done.stdout.splitlines()
     assert first.startswith(
         "EventSourceError The event source nosana.compute.nosana_jobs has no option 'intervall'; did you mean interval?"
