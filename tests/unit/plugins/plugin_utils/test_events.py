@@ -181,6 +181,8 @@ def test_a_list_that_is_not_whole_makes_nothing_absent() -> None:
     scene = watched([job("A", "running")], [], [], standing=[job("A", "running")])
     assert scene.told() == []
     assert watched([job("A", "running")], [], standing=[job("A", "failed")]).told() == [("A", "running", "failed")]
+    nameless = watched([job("A", "running")], [], standing=[job("A", "failed", name=None)])
+    assert nameless.events[0]["nosana_job"]["name"] == "job-A"
 
 
 def test_what_is_over_for_long_is_forgotten_and_not_asked_for() -> None:

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from fake_chain import FAILURE, SUCCESS, Chain, address, info
+from fake_chain import DOCUMENT, FAILURE, SUCCESS, Chain, address, info
 
+from ansible_collections.nosana.compute.plugins.module_utils._clients.ipfs import cid_of, encode_document
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.lookup import Memory
 
 NOW = 1_800_000_000
@@ -22,8 +23,8 @@ def test_documents_are_read_once() -> None:
     chain.job(address(1), queued=True)
     assert statuses(chain, memory) == {address(0): "failed", address(1): "pending"}
     assert chain.asked.count("ipfs") == 2
-    first = info(chain, memory=memory)[0]
-    first[0]["status"] = "somebody has written over it"
+    for job in info(chain, memory=memory)[0]:
+        job["status"] = "somebody has written over it"
     chain.run(address(1))
     assert statuses(chain, memory) == {address(0): "failed", address(1): "running"}
     assert chain.asked.count("ipfs") == 2
@@ -37,9 +38,11 @@ def test_documents_are_read_once() -> None:
 def test_what_could_not_be_read_is_read_again() -> None:
     chain, memory = Chain(), Memory()
     chain.job(address(0), state=2, result=SUCCESS, ended=NOW - 10)
-    content, chain.content = chain.content, {}
-    (unread,) = info(chain, memory=memory)[0]
-    assert (unread["name"], unread["reason"]) == (None, "result_unavailable")
+    content = dict(chain.content)
+    for known, name in (({}, None), ({cid_of(encode_document(DOCUMENT)): DOCUMENT}, "web")):
+        chain.content = known
+        (unread,) = info(chain, memory=memory)[0]
+        assert (unread["name"], unread["reason"]) == (name, "result_unavailable")
     chain.content = content
     (read,) = info(chain, memory=memory)[0]
     assert (read["name"], read["status"]) == ("web", "completed")
