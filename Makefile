@@ -297,7 +297,7 @@ test-eda: java-is-there $(EDA)/.localnet tree ## the event source in a real ansi
 .PHONY: java-is-there
 java-is-there:
 	@java -version 2>&1 | awk -F '[".]' '/version/ { found = ($$2 >= 17) } END { exit !found }' || { \
-		echo "make test-eda needs Java 17 or newer on the PATH, in which ansible-rulebook runs its rules; found $$(java -version 2>&1 | head -n 1)"; \
+		echo "make test-eda needs Java 17 or newer on the PATH, in which ansible-rulebook runs its rules; found $$(java -version 2>&1 | grep version || echo none)."; \
 		echo "On Debian and Ubuntu: apt-get install openjdk-17-jre-headless; on Fedora: dnf install java-17-openjdk-headless"; \
 		exit 1; }
 

@@ -4,10 +4,16 @@
 
 from __future__ import annotations
 
-from fake_chain import DOCUMENT, FAILURE, SUCCESS, Chain, address, info
-
 from ansible_collections.nosana.compute.plugins.module_utils._clients.ipfs import cid_of, encode_document
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.lookup import Memory
+from ansible_collections.nosana.compute.tests.unit.plugins.module_utils.jobs.fake_chain import (
+    DOCUMENT,
+    FAILURE,
+    SUCCESS,
+    Chain,
+    address,
+    info,
+)
 
 NOW = 1_800_000_000
 
