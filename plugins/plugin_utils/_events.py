@@ -20,7 +20,7 @@ from ..module_utils._ansible.options import connection_spec
 from ..module_utils._ansible.session import Session
 from ..module_utils._clients.clock import Clock, SystemClock
 from ..module_utils._jobs.lookup import Memory
-from ..module_utils._jobs.transitions import Job, Transition, newest, queued, transitions
+from ..module_utils._jobs.transitions import ABSENT, Job, Transition, newest, queued, settled, transitions
 from ._tasks import Question, Tasks, jobs, with_environment
 
 CHANGED, QUEUED_TOO_LONG = "changed", "queued_too_long"
@@ -136,7 +136,8 @@ class Watch:
         listed = await self._listed(_KEPT_SECONDS + gap)
         before = {address: job for address, job in self._known.items() if address in listed or not self._is_past(job)}
         seen = await self._completed(before, listed)
-        after = {address: newest(before.get(address), job) for address, job in seen.items()}
+        after = {address: newest(before.get(address), job) for address, job in seen.items() if settled(job, self._memory.now_seconds)}
+        after |= {address: job for address, job in before.items() if address in seen and address not in after}
         for transition in self._first(after) if first else transitions(before, after):
             await self._report(transition)
         await self._report_queue(after, now)
@@ -228,7 +229,9 @@ class _Unconfirmed(EventSourceError):
 
 def event_id(network: str, kind: str, job: Job) -> str:
     """The same for the same event, whoever reports it: made of what the chain says, not of when it was seen."""
-    parts = [network, job["address"], kind, job["status"], job["time_started"], job["result_cid"]]
+    parts = [network, job["address"], kind, job["status"]]
+    if job["status"] != ABSENT:  # then what is known of the rest is from the last look
+        parts += [job["time_started"], job["result_cid"]]
     return str(uuid.uuid5(_NAMESPACE, json.dumps(parts)))
 
 

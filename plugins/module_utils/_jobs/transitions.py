@@ -19,6 +19,7 @@ Snapshot = Mapping[str, Job]
 _OVER = "done"
 _WAITING = "queued"
 _TAKEN = ("running", "stopped", _OVER)
+_RESULT_SECONDS = 600
 
 
 class Transition(NamedTuple):
@@ -63,6 +64,11 @@ def newest(old: Job | None, seen: Job) -> Job:
     was, is_now = old["chain_state"], seen["chain_state"]
     past = (was == _OVER and is_now != _OVER) or (was in _TAKEN and is_now == _WAITING)
     return old if past else seen
+
+
+def settled(job: Job, now_seconds: int) -> bool:
+    """Whether the status may be told. A result may reach the gateways after the chain, and until then a job would count as failed."""
+    return job["reason"] != "result_unavailable" or now_seconds - (job["time_ended"] or 0) >= _RESULT_SECONDS
 
 
 def queued(jobs: Iterable[Job]) -> set[str]:

@@ -165,6 +165,8 @@ def test_the_same_event_has_the_same_id_whoever_saw_it_and_when() -> None:
     # A job that its host gave up may run again.
     again = ids([], [job("A", "running")], [job("A", "failed", chain_state="stopped")], [job("A", "running", time_started=NOW + 9)])
     assert len(set(again)) == 3
+    # What was known last of a job that is gone differs.
+    assert ids([job("A", "pending")], [])[-1] == ids([job("A", "pending")], [job("A", "running")], [])[-1]
 
 
 # --- what is gone ----------------------------------------------------------------------------------------------------
@@ -198,6 +200,15 @@ def test_a_node_that_lags_behind_turns_nothing_back() -> None:
     looks = [[job("A", "running")], [job("A", "completed")], [job("A", "running")], [job("A", "pending")], [job("A", "completed")]]
     assert watched(*looks).told() == [("A", "running", "completed")]
     assert watched([job("A", "running")], [job("A", "pending")], [job("A", "running")]).told() == []
+
+
+def test_a_result_that_comes_later_than_the_end_is_waited_for() -> None:
+    unread = job("A", "failed", reason="result_unavailable", result_cid="Qm1")
+    read = job("A", "completed", result_cid="Qm1")
+    assert watched([job("A", "running")], [unread], [unread], [read]).told() == [("A", "running", "completed")]
+    assert watched([], [unread], [read]).told() == [("A", None, "completed")]
+    assert watched([job("A", "running")], *[[unread]] * 19).told() == []
+    assert watched([job("A", "running")], *[[unread]] * 20).told() == [("A", "running", "failed")]
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------
