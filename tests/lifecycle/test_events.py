@@ -140,7 +140,7 @@ def test_a_node_that_lags_behind_shows_nothing_older(looker: Looker) -> None:
     poster, stage = looker.poster, looker.stage
     job = poster.post(name="web")
     assert looker.look() == []
-    with stage.network.faults({"kind": "stale", "slots": 30}):
+    with stage.network.faults({"kind": "stale", "slots": 6}):
         assert looker.look() == []
     host = stage.host(poster.market)
     host.work()
