@@ -28,6 +28,7 @@ RELEASE := $(CACHE)/venv/release
 COMPILER := $(CACHE)/venv/compiler
 ATHERIS := $(CACHE)/venv/atheris
 DOCS := $(CACHE)/venv/docs
+EDA := $(CACHE)/venv/eda
 KIT := $(CACHE)/kit
 
 # The validator listens on every interface, so it gets a network of its own; EXPOSED=yes runs it in this machine's.
@@ -94,7 +95,8 @@ lint: $(DEV)/.localnet tree ## ruff, mypy --strict, REUSE licences
 	$(call say,ruff)
 	@"$(DEV)/bin/ruff" check . && "$(DEV)/bin/ruff" format --check --quiet . || { echo "run: make format"; exit 1; }
 	$(call say,mypy --strict)
-	@cd "$(TREE)" && "$(DEV)/bin/mypy" --config-file "$(CURDIR)/pyproject.toml" --cache-dir "$(CACHE)/mypy" ansible_collections/nosana/compute/plugins
+	@cd "$(TREE)" && "$(DEV)/bin/mypy" --config-file "$(CURDIR)/pyproject.toml" --cache-dir "$(CACHE)/mypy" \
+		ansible_collections/nosana/compute/plugins ansible_collections/nosana/compute/extensions
 	@cd localnet/src && "$(DEV)/bin/mypy" --config-file "$(CURDIR)/pyproject.toml" --cache-dir "$(CACHE)/mypy" nosana_localnet
 	@"$(DEV)/bin/mypy" --config-file pyproject.toml --cache-dir "$(CACHE)/mypy" tools localnet/program/build.py
 	$(call say,licences)
@@ -286,6 +288,19 @@ awx:
 	@cd "$(COLLECTION)/tests/awx" && $(RUN_IN_DEV) NOSANA_EXAMPLES="$(CURDIR)/examples" \
 		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(CHOSEN) .
 
+.PHONY: test-eda
+test-eda: java-is-there $(EDA)/.localnet tree ## the event source in a real ansible-rulebook, and the audit query; needs Java >= 17
+	$(call say,Event-Driven Ansible)
+	@cd "$(COLLECTION)/tests/eda" && PATH="$(EDA)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONPATH="$(TREE)" \
+		"$(EDA)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
+
+.PHONY: java-is-there
+java-is-there:
+	@java -version 2>&1 | awk -F '[".]' '/version/ { found = ($$2 >= 17) } END { exit !found }' || { \
+		echo "make test-eda needs Java 17 or newer on the PATH, in which ansible-rulebook runs its rules; found $$(java -version 2>&1 | grep version || echo none)."; \
+		echo "On Debian and Ubuntu: apt-get install openjdk-17-jre-headless; on Fedora: dnf install java-17-openjdk-headless"; \
+		exit 1; }
+
 .PHONY: test-sanity
 test-sanity: $(DEV)/.localnet tree ## ansible-test sanity
 	$(call say,ansible-test sanity)
@@ -410,6 +425,10 @@ $(DEV)/.installed: tools/requirements/dev.txt tools/requirements/demo.txt
 
 $(DOCS)/.installed: tools/requirements/docs.txt
 	$(call venv,$(DOCS),$<)
+	@touch $@
+
+$(EDA)/.installed: tools/requirements/eda.txt tools/requirements/demo.txt
+	$(call venv,$(EDA),$<)
 	@touch $@
 
 $(LINE_A)/.installed: tools/requirements/line-a.txt

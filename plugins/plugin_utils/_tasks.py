@@ -12,7 +12,6 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.utils.display import Display
 
@@ -56,22 +55,30 @@ def markets(**options: Any) -> Question:
 
 
 class Tasks:
-    """Asks for one plugin. `options` are all that the plugin was given; whatever goes wrong is raised as `failure`."""
+    """Asks for one plugin. `options` are all that the plugin was given; whatever goes wrong is raised as `failure`, of one masked sentence.
 
-    def __init__(self, options: Mapping[str, Any], failure: type[AnsibleError]) -> None:
+    warn: displays a warning; Ansible's own display unless given.
+    """
+
+    def __init__(self, options: Mapping[str, Any], failure: Callable[[str], Exception], warn: Callable[[str], None] | None = None) -> None:
         trouble = library_trouble()
         if trouble is not None:
             raise failure(trouble)
         self._options = options
         self._failure = failure
+        self._display = warn or Display().warning
         self._masker = Masker()
         self._learn(option_secrets(options))
 
     def ask(self, *questions: Question) -> list[Answer]:
         """The answers to all questions, which are asked together. Warnings are displayed."""
+        return asyncio.run(self.answers(*questions))
+
+    async def answers(self, *questions: Question) -> list[Answer]:
+        """The same for a plugin that has an event loop itself."""
         try:
             parameters = [checked({**self._options, **question.options}, question.spec) for question in questions]
-            results = asyncio.run(self._together(questions, parameters))
+            results = await self._together(questions, parameters)
         except NosanaError as error:
             raise self._failure(self._masker.text(str(error))) from None
         except Exception as error:  # a fault of ours; its message may quote anything
@@ -82,6 +89,13 @@ class Tasks:
             ) from None
         self._warn([warning for result in results for warning in result.warnings])
         return [Answer(self._shown(result), result.incomplete) for result in results]
+
+    def check(self, options: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
+        """Options of the plugin's own, checked as those of the tasks are."""
+        try:
+            return checked(options, spec)
+        except NosanaError as error:
+            raise self._failure(self._masker.text(str(error))) from None
 
     async def _together(self, questions: Sequence[Question], parameters: Sequence[dict[str, Any]]) -> list[TaskResult]:
         def learn(secrets: list[str]) -> None:
@@ -99,9 +113,9 @@ class Tasks:
     def _warn(self, warnings: Sequence[str]) -> None:
         sentences = list(dict.fromkeys(warnings))
         for sentence in sentences[:_MOST_WARNINGS]:
-            Display().warning(self._masker.text(sentence))
+            self._display(self._masker.text(sentence))
         if len(sentences) > _MOST_WARNINGS:
-            Display().warning(f"{len(sentences) - _MOST_WARNINGS} more warnings of nosana.compute are not shown.")
+            self._display(f"{len(sentences) - _MOST_WARNINGS} more warnings of nosana.compute are not shown.")
 
     def _shown(self, result: TaskResult) -> list[dict[str, Any]]:
         (found,) = (value for value in result.values.values() if isinstance(value, list))
@@ -117,6 +131,17 @@ def checked(options: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
         raise InvalidInput(f"{'; '.join(validated.error_messages)}.")
     parameters: dict[str, Any] = validated.validated_parameters
     return parameters
+
+
+def with_environment(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The connection options, by their environment variables where they are not given, for a plugin whose options Ansible does not read."""
+    found = {}
+    for name, option in connection_spec().items():
+        value = options.get(name)
+        if value in (None, "", []):
+            value = next((os.environ[variable] for variable in option["fallback"][1] if os.environ.get(variable)), None)
+        found[name] = value
+    return found
 
 
 def node_domain(options: Mapping[str, Any]) -> str:

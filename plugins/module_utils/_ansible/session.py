@@ -30,3 +30,9 @@ class Session:
         if environment not in self._connections:
             self._connections[environment] = Connections()
         return self._connections[environment]
+
+    async def close(self) -> None:
+        """Closes the connections. A process that ends need not."""
+        for connections in self._connections.values():
+            await connections.close()
+        self._connections.clear()

@@ -28,7 +28,7 @@ from .._clients.wallet import Wallet, load_wallet
 from .._jobs.cache import Cache
 from .._jobs.definition import declare, parse, redact, short_form
 from .._jobs.info import MarketQuery, market_info, wallet_info
-from .._jobs.lookup import JobLookup, Query
+from .._jobs.lookup import JobLookup, Memory, Query
 from .._jobs.markets import Wish, parse_wish
 from .._jobs.progress import Tell
 from .._jobs.service import MOST_TIMEOUT_SECONDS, Declaration, JobService, Outcome, Wait, WaitFor
@@ -98,15 +98,23 @@ async def job_task(
 
 
 async def job_info_task(
-    params: Params, *, clock: Clock | None = None, learn: Learn | None = None, session: Session | None = None
+    params: Params,
+    *,
+    clock: Clock | None = None,
+    learn: Learn | None = None,
+    session: Session | None = None,
+    memory: Memory | None = None,
+    ended_within: float | None = None,
 ) -> TaskResult:
-    """nosana_job_info."""
+    """nosana_job_info. `memory` and `ended_within` are for whoever looks again and again (_jobs/lookup.py)."""
     warnings: list[str] = []
     if params["limit"] < 1:
         raise InvalidInput(f"limit is {params['limit']}, and must be at least 1.")
     address = _address(params["id"], "id") if params["id"] else None
     wallet = _wallet(params, warnings)
     async with _connect(params, clock, session) as to:
+        if memory:
+            to.rpc.not_before(memory.slot)
         query = Query(
             name=params["name"],
             address=address,
@@ -114,6 +122,7 @@ async def job_info_task(
             market=await to.api.resolve_market(params["market"]) if params["market"] else None,
             include=params["include"],
             limit=params["limit"],
+            ended_within=ended_within,
         )
         lookup = JobLookup(
             network=to.network,
@@ -123,9 +132,12 @@ async def job_info_task(
             clock=to.clock,
             cache=Cache.of(os.environ),
             learn=learn,
+            memory=memory,
         )
         jobs, more = await lookup.find(query)
         incomplete = bool(lookup.unread)
+        if memory:
+            memory.slot = max(memory.slot, to.rpc.slot)
     for job in jobs:
         if job.get("job_definition"):
             job["job_definition"] = redact(job["job_definition"])

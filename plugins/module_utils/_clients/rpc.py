@@ -158,6 +158,11 @@ class Rpc:
         """From now on reads are answered from this slot or a later one."""
         self._slot = max(self._slot, slot)
 
+    @property
+    def slot(self) -> int:
+        """From which slot on reads are answered; 0 from any."""
+        return self._slot
+
     async def get_account(self, key: str) -> Account | None:
         """The account, or None where there is none."""
         return (await self.get_multiple_accounts([key]))[0]

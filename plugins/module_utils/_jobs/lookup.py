@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -42,7 +42,10 @@ _ALL_LOGS_CHARACTERS = 4 * MAX_LOG_CHARACTERS
 
 @dataclass(frozen=True)
 class Query:
-    """Which jobs: by name, by address, or all of the wallet; narrowed by status and market (an address); at most `limit`, newest first."""
+    """Which jobs: by name, by address, or all of the wallet; narrowed by status and market (an address); at most `limit`, newest first.
+
+    ended_within: of the jobs that are over only those that ended so many seconds ago at most, by the chain's clock.
+    """
 
     name: str | None = None
     address: str | None = None
@@ -50,6 +53,25 @@ class Query:
     market: str | None = None
     include: Sequence[Include] = ()
     limit: int = 100
+    ended_within: float | None = None
+
+
+@dataclass
+class Memory:
+    """What cannot change any more, for whoever looks again and again: facts of definitions by content address, and jobs that are over, as
+    they were described, by address and result. now_seconds: the chain's time at the last look; slot: no look shows an older state than that.
+    """
+
+    definitions: dict[str, DefinitionFacts] = field(default_factory=dict)
+    over: dict[tuple[str, str | None], dict[str, Any]] = field(default_factory=dict)
+    now_seconds: int = 0
+    slot: int = 0
+
+    def keep_only(self, jobs: Mapping[str, Mapping[str, Any]]) -> None:
+        """Forgets whatever does not belong to these jobs, by address."""
+        cids = {job["definition_cid"] for job in jobs.values()}
+        self.definitions = {cid: facts for cid, facts in self.definitions.items() if cid in cids}
+        self.over = {key: entry for key, entry in self.over.items() if key[0] in jobs}
 
 
 @dataclass
@@ -72,9 +94,11 @@ class JobLookup:
         clock: Clock,
         cache: Cache,
         learn: Learn | None = None,
+        memory: Memory | None = None,
     ) -> None:
-        """`learn` is told the secrets in definitions that are read."""
+        """`learn` is told the secrets in definitions that are read. `memory`: of earlier looks, which asked for nothing beside the job."""
         documents = Documents(ipfs)
+        self._memory = memory
         self._observer = Observer(rpc, documents, network, wallet, clock, cache)
         self._reader = Reader(documents, network, learn)
         self.unread: list[ObservedJob] = []
@@ -84,6 +108,10 @@ class JobLookup:
         """The jobs that match, as plain values, and warnings. No match is an empty list, never an error."""
         jobs, now, warnings = await self._jobs(query)
         jobs = [job for job in jobs if query.market in (None, job.account.market) and query.address in (None, job.address)]
+        if self._memory:
+            self._memory.now_seconds = max(self._memory.now_seconds, now)
+        if query.ended_within is not None:
+            jobs = [job for job in jobs if job.phase != "done" or now - job.account.time_end <= query.ended_within]
         found = _Found(warnings=warnings)
         # A few facts are all that is wanted of a definition, and an earlier run may have kept them; unless what the job printed is shown too,
         # in which the definition's secrets have to be masked.
@@ -128,11 +156,17 @@ class JobLookup:
     async def _definitions(self, jobs: Sequence[ObservedJob]) -> dict[str, DefinitionFacts | None]:
         """None for a definition that cannot be read now; whoever is not here was not asked for."""
         cids = {job.definition_cid for job in jobs}
-        return dict.fromkeys(cids) | await self._observer.definitions(cids)
+        known = self._memory.definitions if self._memory else {}
+        found = await self._observer.definitions(cids - set(known))
+        known.update(found)
+        return dict.fromkeys(cids) | {cid: known[cid] for cid in cids & set(known)}
 
     async def _entry(
         self, job: ObservedJob, facts: dict[str, DefinitionFacts | None], query: Query, now_seconds: int
     ) -> tuple[dict[str, Any], list[dict[str, str]], list[str]]:
+        remembered = self._memory.over.get((job.address, job.result_cid)) if self._memory else None
+        if remembered is not None:
+            return dict(remembered), [], []
         warnings = []
         known = facts.get(job.definition_cid)
         definition = None
@@ -147,6 +181,8 @@ class JobLookup:
             entry = self._reader.describe_by_facts(job, known, verdict)
         if "cost" not in query.include:
             del entry["cost"]
+        if self._memory and job.phase == "done" and known is not None and verdict.reason != "result_unavailable":
+            self._memory.over[job.address, job.result_cid] = dict(entry)
         if "definition" in query.include:
             entry["job_definition"] = definition
         result = await self._reader.result(job)

@@ -475,6 +475,7 @@ class Observer:
             self._rpc.snapshot([jobs_program.CLOCK_SYSVAR]),
             asyncio.gather(*(self._search(filters) for filters in questions)),
         )
+        self._rpc.not_before(snapshot.slot)
         found = {job.address: job for answer in answers for job in answer}
         jobs = await self._with_runs([found[address] for address in sorted(found)], {}, warnings)
         return jobs, self._now(snapshot), tuple(warnings.sentences)

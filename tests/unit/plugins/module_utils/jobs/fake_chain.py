@@ -32,7 +32,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.rpc import
 from ansible_collections.nosana.compute.plugins.module_utils._clients.transaction import Landed, Quote
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.cache import Cache
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.identity import Identity
-from ansible_collections.nosana.compute.plugins.module_utils._jobs.lookup import JobLookup, Query
+from ansible_collections.nosana.compute.plugins.module_utils._jobs.lookup import JobLookup, Memory, Query
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.progress import Tell
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.service import Declaration, JobService, Outcome, Wait
 
@@ -331,6 +331,6 @@ def address(generation: int = 0) -> str:
     return Identity(WALLET, program=NETWORK.jobs_program, name="web").address(generation)
 
 
-def info(chain: Any, *, key: str | None = None, **wanted: Any) -> Any:
-    lookup = JobLookup(network=NETWORK, wallet=WALLET, rpc=chain, ipfs=chain, clock=chain, cache=Cache.none())
+def info(chain: Any, *, key: str | None = None, memory: Memory | None = None, **wanted: Any) -> Any:
+    lookup = JobLookup(network=NETWORK, wallet=WALLET, rpc=chain, ipfs=chain, clock=chain, cache=Cache.none(), memory=memory)
     return asyncio.run(lookup.find(Query(address=key, **wanted)))
