@@ -80,6 +80,10 @@ class UnexpectedAnswer(NosanaError):
     code = "unexpected_answer"
 
 
+class NoDocument(UnexpectedAnswer):
+    """Content that was verified by its hash and is no JSON document, and never will be one."""
+
+
 class InsufficientFunds(NosanaError):
     """The wallet has too little SOL or NOS; the message names needed and available."""
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .base58 import b58decode, b58encode
-from .errors import InvalidInput, NotFound, Refused, UnexpectedAnswer
+from .errors import InvalidInput, NoDocument, NotFound, Refused, UnexpectedAnswer
 from .http import redact_url
 from .servers import Servers
 
@@ -198,7 +198,7 @@ class Ipfs:
         try:
             document = json.loads(await self.fetch(cid), parse_constant=_refuse)
         except (ValueError, RecursionError):
-            raise UnexpectedAnswer(f"The content of {cid} is no JSON document.") from None
+            raise NoDocument(f"The content of {cid} is no JSON document.") from None
         if _is_deeper(document, _MAX_DOCUMENT_DEPTH):
             raise UnexpectedAnswer(f"The content of {cid} is nested more than {_MAX_DOCUMENT_DEPTH} levels deep; it is not used.")
         return document

@@ -14,7 +14,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._clients import program as jobs_program
-from .._clients.errors import HistoryUnavailable, Moved, NosanaError, NotFound, Refused, SearchRefused, UnexpectedAnswer, Unreachable
+from .._clients.errors import (
+    HistoryUnavailable,
+    Moved,
+    NoDocument,
+    NosanaError,
+    NotFound,
+    Refused,
+    SearchRefused,
+    UnexpectedAnswer,
+    Unreachable,
+)
 from .._clients.ipfs import bytes_to_cid, cid_to_bytes
 from .._clients.rest import is_address
 from .._clients.rpc import KEYS_PER_REQUEST
@@ -551,6 +561,8 @@ class Observer:
             async with gate:
                 try:
                     new[cid] = facts_of_definition(await self._documents.read(cid))
+                except NoDocument:
+                    new[cid] = facts_of_definition(None)
                 except NosanaError as error:
                     failures[cid] = error
 

@@ -17,6 +17,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.errors imp
     HistoryUnavailable,
     InvalidInput,
     JobFailed,
+    NoDocument,
     NosanaError,
     NotFound,
     Refused,
@@ -215,6 +216,18 @@ def test_while_the_gateway_is_down_no_second_job_of_the_name_is_posted(chain: Ch
     with pytest.raises(Unreachable, match="one of them may be web"):
         present(chain)
     assert (chain.sent, chain.pinned) == ([], [])
+
+
+def test_what_is_proven_to_be_no_document_has_no_name(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another tool's job does not keep everything else from being posted by what it has pinned."""
+
+    async def no_document(_cid: str) -> Any:
+        raise NoDocument("The content is no JSON document.")
+
+    chain.job(HOST, CHANGED, running=True)
+    monkeypatch.setattr(chain, "fetch_json", no_document)
+    assert present(chain).changed
+    assert chain.sent == ["list"]
 
 
 def test_the_names_of_very_many_jobs_are_learned_in_more_than_one_run(chain: Chain, tmp_path: Any) -> None:
