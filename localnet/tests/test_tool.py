@@ -120,13 +120,43 @@ def test_what_was_cut_off_in_the_middle_is_what_nobody_was_told_of(tmp_path: Pat
     ledger.airdrop(second := Keypair().pubkey(), 2_000_000)
     journal.close()
     data = (tmp_path / "journal").read_bytes()
-    for length in (whole, whole + 1, len(data) - 1):
-        (tmp_path / "journal").write_bytes(data[:length])
+    for kept in (data[:whole], data[: whole + 1], data[:-1], data[:whole] + bytes(10), data[:whole] + bytes(5000)):
+        (tmp_path / "journal").write_bytes(kept)
         journal = state.Journal(tmp_path, pytest.fail)
         again = Ledger(lambda: NOON)
         journal.load(again, Store())
         journal.close()
         assert (again.balance(first), again.balance(second)) == (1_000_000, 0)
+
+
+def test_what_is_broken_in_the_middle_is_refused_rather_than_losing_what_stands_behind_it(tmp_path: Path) -> None:
+    journal = state.Journal(tmp_path, pytest.fail)
+    ledger, store = Ledger(lambda: NOON), Store()
+    journal.begin(ledger, store)
+    begun = (tmp_path / "journal").stat().st_size
+    for _ in range(3):
+        ledger.airdrop(Keypair().pubkey(), 1_000_000)
+    journal.close()
+    data = (tmp_path / "journal").read_bytes()
+    for at in (begun + 4, begun + 20):  # the check of a frame, and what it checks
+        (tmp_path / "journal").write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        journal = state.Journal(tmp_path, pytest.fail)
+        with pytest.raises(state.Unreadable, match=f"is damaged .from byte {begun} on.; use another file, or begin anew without it."):
+            journal.load(Ledger(lambda: NOON), Store())
+        journal.close()
+
+
+def test_a_snapshot_of_which_a_part_is_missing_is_refused(tmp_path: Path) -> None:
+    ledger, store = Ledger(lambda: NOON), Store()
+    store.add(b"first")
+    store.add(b"second")
+    ledger.airdrop(Keypair().pubkey(), 1_000_000)
+    frames = [state._packed(frame) for frame in state.snapshot_frames(ledger, store)]
+    whole = b"".join(frames)
+    state.restore(whole, Ledger(lambda: NOON), Store(), "snapshot")
+    for kept in (whole[: -len(frames[-1])], whole[: len(frames[0])], whole[:-1], whole[: -len(frames[-1]) + 3]):
+        with pytest.raises(state.Unreadable, match=r"^snapshot is damaged"):
+            state.restore(kept, Ledger(lambda: NOON), Store(), "snapshot")
 
 
 @pytest.mark.asyncio

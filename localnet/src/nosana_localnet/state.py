@@ -2,7 +2,8 @@
 
 One format serves both uses. With ``--state DIR`` every change is appended to ``DIR/journal`` as it happens, so that a kill -9 loses
 nothing that a client was told of; a snapshot is a journal that holds each thing once. A journal is a row of frames: length and CRC-32
-(little-endian u32 each), then zlib-compressed JSON. A frame that was cut off ends the journal; it is the one that nobody was told of.
+(little-endian u32 each), then zlib-compressed JSON. A last frame that was cut off is the one that nobody was told of, and is left out.
+Any other that is broken makes the file unusable, rather than losing what stands behind it; so does one that is missing from a snapshot.
 Programs are not in it: they come with the network, or from ``--program-from``.
 """
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
@@ -19,6 +20,7 @@ import struct
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -36,6 +38,7 @@ MAX_FRAME_BYTES: Final = 256 * 1024 * 1024
 _HEAD: Final = struct.Struct("<II")
 _FAST: Final = 1
 _ACCOUNTS_PER_FRAME: Final = 1000
+_CHUNK_BYTES: Final = 1024 * 1024
 
 Frame = dict[str, Any]
 
@@ -70,7 +73,7 @@ class Journal:
     def load(self, ledger: Ledger, store: Store) -> None:
         """Brings a fresh ledger and store to where the last network was. Unreadable for a journal of another kind."""
         with self._path.open("rb") as file:
-            restore(file, ledger, store, str(self._path))
+            restore(file, ledger, store, str(self._path), may_be_cut_off=True)
 
     def begin(self, ledger: Ledger, store: Store) -> None:
         """Writes all there is as a new journal, in the place of the old, and from now on everything that happens."""
@@ -127,20 +130,25 @@ def snapshot(ledger: Ledger, store: Store) -> bytes:
 
 
 def snapshot_frames(ledger: Ledger, store: Store) -> Iterator[Frame]:
-    yield {"format": FORMAT, "seed": ledger.seed} | _time(ledger)
-    accounts = ledger.every_account()
-    for start in range(0, len(accounts), _ACCOUNTS_PER_FRAME):
+    accounts, contents, records = ledger.every_account(), store.everything().values(), list(ledger.records())
+    starts = range(0, len(accounts), _ACCOUNTS_PER_FRAME)
+    follow = len(starts) + len(contents) + len(records)
+    yield {"format": FORMAT, "seed": ledger.seed, "follow": follow} | _time(ledger)
+    for start in starts:
         yield {"accounts": _accounts(dict(accounts[start : start + _ACCOUNTS_PER_FRAME]))}
-    for content in store.everything().values():
+    for content in contents:
         yield {"content": base64.b64encode(content).decode()}
-    for record in ledger.records():
+    for record in records:
         yield {"record": _record(record)}
 
 
-def restore(file: BinaryIO | bytes, ledger: Ledger, store: Store, name: str) -> None:
+def restore(file: BinaryIO | bytes, ledger: Ledger, store: Store, name: str, *, may_be_cut_off: bool = False) -> None:
     """Brings a fresh ledger and store to a state that was written before. Unreadable says what is wrong with the file."""
-    frames = _frames(io.BytesIO(file) if isinstance(file, bytes) else file)
-    first = next(frames, {})
+    frames = _frames(io.BytesIO(file) if isinstance(file, bytes) else file, may_be_cut_off=may_be_cut_off)
+    try:
+        first = next(frames, {})
+    except ValueError:
+        first = {}
     if first.get("format") != FORMAT:
         kind = (
             f"has format {first['format']}, this network reads format {FORMAT}" if "format" in first else "is no state of a local network"
@@ -148,9 +156,10 @@ def restore(file: BinaryIO | bytes, ledger: Ledger, store: Store, name: str) -> 
         raise Unreadable(f"{name} {kind}; use another file, or begin anew without it.")
     if first.get("seed") != ledger.seed:
         raise Unreadable(f"{name} was written by a network with the seed {first.get('seed')!r}; give the same --seed.")
-    time = first
+    time, missing = first, first.get("follow", 0)
     try:
         for frame in frames:
+            missing -= 1
             if "accounts" in frame:
                 ledger.restore_accounts(_read_accounts(frame["accounts"]))
             if "record" in frame:
@@ -161,9 +170,12 @@ def restore(file: BinaryIO | bytes, ledger: Ledger, store: Store, name: str) -> 
                 store.add(base64.b64decode(frame["content"]))
             if "slot" in frame:
                 time = frame
+        if missing > 0:
+            raise ValueError("its end is missing")
         ledger.resume(time["slot"], time["time"], time["warp"])
     except (KeyError, ValueError, TypeError, IndexError) as error:
-        raise Unreadable(f"{name} is damaged ({type(error).__name__}); use another file, or begin anew without it.") from None
+        told = error if isinstance(error, ValueError) else type(error).__name__
+        raise Unreadable(f"{name} is damaged ({told}); use another file, or begin anew without it.") from None
 
 
 def _packed(frame: Frame) -> bytes:
@@ -171,15 +183,27 @@ def _packed(frame: Frame) -> bytes:
     return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
 
 
-def _frames(file: BinaryIO) -> Iterator[Frame]:
-    while len(head := file.read(_HEAD.size)) == _HEAD.size:
-        length, check = _HEAD.unpack(head)
-        payload = file.read(length) if length <= MAX_FRAME_BYTES else b""
-        if len(payload) < length or zlib.crc32(payload) != check:
+def _frames(file: BinaryIO, *, may_be_cut_off: bool) -> Iterator[Frame]:
+    """The frames of a file. ValueError for one that is broken, save the last where that may be cut off."""
+    at = 0
+    while head := file.read(_HEAD.size):
+        length, check = _HEAD.unpack(head.ljust(_HEAD.size, b"\0"))
+        payload = file.read(min(length, MAX_FRAME_BYTES))
+        if may_be_cut_off and (len(head) < _HEAD.size or len(payload) < length <= MAX_FRAME_BYTES):
             return
+        if not payload or len(payload) < length or zlib.crc32(payload) != check:
+            if may_be_cut_off and _is_empty(head + payload, file):
+                return  # room that a disk had given when its power was cut
+            raise ValueError(f"from byte {at} on")
         frame = json.loads(zlib.decompress(payload))
         if isinstance(frame, dict):
             yield frame
+        at += len(head) + len(payload)
+
+
+def _is_empty(begun: bytes, file: BinaryIO) -> bool:
+    """Whether nothing was ever written from here to the end of the file."""
+    return not any(map(any, chain([begun], iter(lambda: file.read(_CHUNK_BYTES), b""))))
 
 
 def _time(ledger: Ledger) -> Frame:
