@@ -148,7 +148,7 @@ simulate-mutations: $(DEV)/.localnet tree ## the test of the simulation: each gu
 .PHONY: test-line-a
 test-line-a: $(LINE_A)/.installed $(DEV)/.localnet tree ## the same with the older line of libraries; anchorpy decodes what the client packs
 	$(call say,unit tests with the older libraries and anchorpy)
-	@cd "$(COLLECTION)" && PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH="$(TREE)" NOSANA_IDL="$(CURDIR)/localnet/src/nosana_localnet/nosana_jobs.idl.json" \
+	@cd "$(COLLECTION)" && PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH="$(TREE):$(CURDIR)/localnet/src" NOSANA_IDL="$(CURDIR)/localnet/src/nosana_localnet/nosana_jobs.idl.json" \
 		"$(LINE_A)/bin/python" -m pytest -q -p no:cacheprovider --rootdir . $(UNIT) tests/anchorpy
 	$(call say,solana-py and anchorpy of the older line on a local network)
 	@cd localnet/tests && PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 NOSANA_IDL="$(CURDIR)/localnet/src/nosana_localnet/nosana_jobs.idl.json" \
