@@ -231,6 +231,9 @@ test-kit: $(DEV)/.localnet tree ## JavaScript clients of others on the local net
 		&& cp package.json node_modules/.installed; }; }
 	@cd "$(KIT)" && PATH="$(DEV)/bin:$$PATH" PYTHONPATH="$(TREE)" NOSANA_CIDS="$(DEV)/bin/python cids.py" \
 		nosana-localnet run --runner process -- npm run --silent check
+	$(call say,the same with transactions that land a slot after they were sent)
+	@cd "$(KIT)" && PATH="$(DEV)/bin:$$PATH" PYTHONPATH="$(TREE)" NOSANA_CIDS="$(DEV)/bin/python cids.py" \
+		nosana-localnet run --runner process -- npm run --silent check-late
 
 .PHONY: test-secrets
 test-secrets: $(DEV)/.localnet tree ## planted secrets are searched for in everything that real Ansible prints, logs and writes
