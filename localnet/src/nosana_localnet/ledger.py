@@ -241,6 +241,8 @@ class Ledger:
         self.seed = seed
         self.journal: Callable[[Change], None] | None = None
         """Told of every change before anybody else is; what it cannot keep is not answered."""
+        self.on_warp: Callable[[], None] | None = None
+        """Called when the clock has been put forward."""
         self._kept_slots = max(finalized_lag_slots, HISTORY_SLOTS)
         self._lag: dict[str, int] = {"processed": 0, "confirmed": confirmed_lag_slots, "finalized": finalized_lag_slots}
         self._slot = 1
@@ -347,6 +349,8 @@ class Ledger:
         target = self._slot + max(1, int(seconds / SLOT_SECONDS))
         for slot in range(max(self._slot + 1, target - BLOCKHASH_AGE_BLOCKS - 1), target + 1):
             self._open_slot(slot)
+        if self.on_warp is not None:
+            self.on_warp()
 
     def latest_blockhash(self, commitment: Commitment = "confirmed") -> Blockhash:
         height = self.slot_at(commitment)

@@ -87,6 +87,7 @@ class Journal:
         self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
         self._ledger = ledger
         ledger.journal = self._on_change
+        ledger.on_warp = lambda: self._write(_time(ledger))
         store.on_add = self._on_content
 
     def close(self) -> None:
