@@ -155,9 +155,38 @@ def test_what_is_broken_in_the_middle_is_refused_rather_than_losing_what_stands_
     for at in (begun + 4, begun + 20):  # the check of a frame, and what it checks
         (tmp_path / "journal").write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
         journal = state.Journal(tmp_path, pytest.fail)
-        with pytest.raises(state.Unreadable, match=f"is damaged .from byte {begun} on.; use another file, or begin anew without it."):
+        with pytest.raises(
+            state.Unreadable, match=f"is damaged .from byte {begun} on, before which `truncate -s {begun}` ends it.; use another"
+        ):
             journal.load(Ledger(lambda: NOON), Store())
         journal.close()
+    (tmp_path / "journal").write_bytes(data[:begun])
+    kept(tmp_path)[1].close()
+
+
+def test_the_disk_has_at_the_end_of_a_slot_what_it_brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger, journal = kept(tmp_path)
+    size = (tmp_path / "journal").stat().st_size
+    synced: list[int] = []
+    monkeypatch.setattr("nosana_localnet.state.os.fsync", lambda file: synced.append(os.fstat(file).st_size))
+    ledger.tick()
+    ledger.airdrop(Keypair().pubkey(), 1_000_000)
+    ledger.airdrop(Keypair().pubkey(), 1_000_000)
+    assert synced == []
+    ledger.tick()
+    ledger.tick()
+    assert synced == [(tmp_path / "journal").stat().st_size]
+    assert synced[0] > size
+
+    def broken(_file: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    told: list[str] = []
+    journal._on_failure = told.append
+    monkeypatch.setattr("nosana_localnet.state.os.fsync", broken)
+    ledger.airdrop(Keypair().pubkey(), 1_000_000)
+    ledger.tick()
+    assert "Input/output error" in told[0]
 
 
 def test_a_snapshot_of_which_a_part_is_missing_is_refused(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """The network's state in a file: a journal that is written before anything is answered, and read back at the next start.
 
 One format serves both uses. With ``--state DIR`` every change is appended to ``DIR/journal`` as it happens, so that a kill -9 loses
-nothing that a client was told of; a snapshot is a journal that holds each thing once. A journal is a row of frames: length and CRC-32
-(little-endian u32 each), then zlib-compressed JSON. A last frame that was cut off is the one that nobody was told of, and is left out.
-Any other that is broken makes the file unusable, rather than losing what stands behind it; so does one that is missing from a snapshot.
+nothing that a client was told of; the disk has it at the end of each slot, so that a power cut costs no more than that. A snapshot
+is a journal that holds each thing once. A journal is a row of frames: length and CRC-32 (little-endian u32 each), then
+zlib-compressed JSON. A last frame that was cut off is the one that nobody was told of, and is left out. Any other that is broken
+makes the file unusable, rather than losing what stands behind it; so does one that is missing from a snapshot.
 Programs are not in it: they come with the network, or from ``--program-from``.
 """
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
@@ -64,6 +65,7 @@ class Journal:
         except OSError:
             raise Unreadable(f"The state directory {directory} is in use by another network; end that one, or name another.") from None
         self._file: int | None = None
+        self._on_disk = True
 
     @property
     def exists(self) -> bool:
@@ -84,6 +86,7 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)
+        _sync_directory(self._path.parent)
         self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
         self._ledger = ledger
         ledger.journal = self._on_change
@@ -99,7 +102,10 @@ class Journal:
 
     def _on_change(self, change: Change) -> None:
         ledger = self._ledger
-        if ledger is None or (change.signature is None and not change.accounts):
+        if ledger is None:
+            return
+        if change.signature is None and not change.accounts:
+            self._wait_for_disk()
             return
         frame = _time(ledger) | {"accounts": _accounts(change.accounts)}
         record = ledger.transaction(change.signature) if change.signature is not None else None
@@ -116,13 +122,35 @@ class Journal:
             return
         data = memoryview(_packed(frame))
         try:
+            self._on_disk = False
             while data:
                 data = data[os.write(self._file, data) :]
         except OSError as error:
-            os.close(self._file)
-            self._file = None
-            self._on_failure(f"The state could not be written to {self._path} ({error.strerror}); free the space and start again.")
+            self._give_up(self._file, error)
             raise
+
+    def _wait_for_disk(self) -> None:
+        """At the end of a slot: what was written outlives a power cut, too."""
+        if self._file is None or self._on_disk:
+            return
+        try:
+            os.fsync(self._file)
+            self._on_disk = True
+        except OSError as error:
+            self._give_up(self._file, error)
+
+    def _give_up(self, file: int, error: OSError) -> None:
+        os.close(file)
+        self._file = None
+        self._on_failure(f"The state could not be written to {self._path} ({error.strerror}); free the space and start again.")
+
+
+def _sync_directory(directory: Path) -> None:
+    file = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def snapshot(ledger: Ledger, store: Store) -> bytes:
@@ -195,7 +223,7 @@ def _frames(file: BinaryIO, *, may_be_cut_off: bool) -> Iterator[Frame]:
         if not payload or len(payload) < length or zlib.crc32(payload) != check:
             if may_be_cut_off and _is_empty(head + payload, file):
                 return  # room that a disk had given when its power was cut
-            raise ValueError(f"from byte {at} on")
+            raise ValueError(f"from byte {at} on" + (f", before which `truncate -s {at}` ends it" if may_be_cut_off else ""))
         frame = json.loads(zlib.decompress(payload))
         if isinstance(frame, dict):
             yield frame
