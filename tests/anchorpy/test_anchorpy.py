@@ -81,9 +81,9 @@ def test_the_page_reads_every_instruction_as_anchorpy_does(described: Any) -> No
     """Whatever the arguments' bytes are; and the accounts have the same names in the same order."""
     name = snake(described.name)
     chance = random.Random(name)
-    keys = [Pubkey(chance.randbytes(32)) for _ in described.accounts]
+    keys = [Pubkey(chance.randbytes(32)) for _account in described.accounts]
     size = ARGUMENT_BYTES.get(name, 0)
-    for arguments in (bytes(size), b"\xff" * size, *(chance.randbytes(size) for _ in range(DRAWS))):
+    for arguments in (bytes(size), b"\xff" * size, *(chance.randbytes(size) for _draw in range(DRAWS))):
         data = idl.discriminator("global", name) + arguments
         decoded = idl.decode_instruction(data, keys)
         assert (decoded.name, decoded.args) == anchorpy_reads(data)
