@@ -150,7 +150,7 @@ simulate-mutations: $(DEV)/.localnet tree ## the test of the simulation: each gu
 .PHONY: test-line-a
 test-line-a: $(LINE_A)/.installed $(DEV)/.localnet tree ## the same with the older line of libraries; anchorpy decodes what the client packs
 	$(call say,unit tests with the older libraries and anchorpy)
-	@cd "$(COLLECTION)" && PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH="$(TREE)" NOSANA_IDL="$(CURDIR)/localnet/src/nosana_localnet/nosana_jobs.idl.json" \
+	@cd "$(COLLECTION)" && PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH="$(TREE):$(CURDIR)/localnet/src" NOSANA_IDL="$(CURDIR)/localnet/src/nosana_localnet/nosana_jobs.idl.json" \
 		"$(LINE_A)/bin/python" -m pytest -q -p no:cacheprovider --rootdir . $(UNIT) tests/anchorpy
 	$(call say,solana-py and anchorpy of the older line on a local network)
 	@cd localnet/tests && PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 NOSANA_IDL="$(CURDIR)/localnet/src/nosana_localnet/nosana_jobs.idl.json" \
@@ -233,6 +233,9 @@ test-kit: $(DEV)/.localnet tree ## JavaScript clients of others on the local net
 		&& cp package.json node_modules/.installed; }; }
 	@cd "$(KIT)" && PATH="$(DEV)/bin:$$PATH" PYTHONPATH="$(TREE)" NOSANA_CIDS="$(DEV)/bin/python cids.py" \
 		nosana-localnet run --runner process -- npm run --silent check
+	$(call say,the same with transactions that land a slot after they were sent)
+	@cd "$(KIT)" && PATH="$(DEV)/bin:$$PATH" PYTHONPATH="$(TREE)" NOSANA_CIDS="$(DEV)/bin/python cids.py" \
+		nosana-localnet run --runner process -- npm run --silent check-late
 
 .PHONY: test-secrets
 test-secrets: $(DEV)/.localnet tree ## planted secrets are searched for in everything that real Ansible prints, logs and writes

@@ -215,6 +215,12 @@ async def test_events_tell_everything_and_then_what_changes(network: Network, po
         assert set(change) == {"slot", "time"}
 
 
+async def test_who_asks_for_the_head_of_the_events_is_not_sent_them(network: Network, client: ClientSession) -> None:
+    for _ in range(2):  # the second on the same connection, where anything behind the first answer would be in the way
+        async with client.head(f"{network.url}/localnet/events") as answer:
+            assert answer.status == 405
+
+
 async def test_pages_are_counted_and_a_closed_one_makes_room(network: Network) -> None:
     async with ClientSession(read_bufsize=2**24) as own:
         opened = [await own.get(f"{network.url}/localnet/events") for _ in range(MAX_SUBSCRIBERS)]

@@ -163,6 +163,30 @@ def test_a_dropped_transaction_is_accepted_never_lands_and_may_be_sent_again() -
     assert desk.held() == SOL
 
 
+def test_a_late_transaction_lands_some_slots_later_once_and_meets_what_it_finds_then() -> None:
+    desk = Desk({"kind": "late", "slots": 3, "count": 3})
+    first, second = desk.payment(6 * SOL), desk.payment(5 * SOL)
+    signatures = [desk.send(transaction)["result"] for transaction in (first, second, first)]
+    assert signatures == [str(transaction.signatures[0]) for transaction in (first, second, first)]  # each alone passes preflight
+    for _ in range(3):
+        assert desk.result("getSignatureStatuses", signatures)["value"] == [None] * 3
+        assert desk.held() == 0
+        slots(desk.ledger, 1)
+    assert desk.held() == 6 * SOL
+    landed, failed, again = desk.result("getSignatureStatuses", signatures)["value"]
+    assert (landed, landed["err"], landed["slot"]) == (again, None, desk.ledger.slot)
+    assert failed["err"] == {"InstructionError": [0, {"Custom": 1}]}
+    assert desk.ledger.balance(desk.wallet.pubkey()) == 4 * SOL - 2 * 5000  # the second has cost its fee
+
+
+def test_a_transaction_that_is_later_than_its_blockhash_never_lands() -> None:
+    desk = Desk({"kind": "late", "slots": 152, "count": 1})
+    signature = desk.send(desk.payment())["result"]
+    slots(desk.ledger, 160)
+    assert desk.held() == 0
+    assert desk.result("getSignatureStatuses", [signature])["value"] == [None]
+
+
 @pytest.mark.parametrize("skip_preflight", [False, True])
 def test_an_expired_blockhash_is_refused_as_a_node_does(skip_preflight: bool) -> None:
     desk = Desk({"kind": "blockhash-expired", "count": 1})

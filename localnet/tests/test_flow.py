@@ -399,6 +399,12 @@ async def test_a_job_that_is_over_before_it_is_picked_up(poster: Poster) -> None
     assert result == {"status": "", "startTime": 0, "endTime": 0, "opStates": []}
 
 
+async def test_of_too_many_lines_the_oldest_are_dropped(poster: Poster) -> None:
+    (entry,) = (await poster.result(poster.post(batch("for number in range(26_000): print(number)"))))["opStates"]
+    written = [line["log"] for line in entry["logs"]]
+    assert (len(written), written[0], written[-1]) == (24_999, "1001\n", "25999\n")
+
+
 async def test_the_owner_ends_a_job_before_its_later_ops_began(poster: Poster) -> None:
     job = poster.post(definition(op("now", python("import time; print('up', flush=True); time.sleep(600)")), op("later", python("pass"))))
     await printed(poster.network, job, "up")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import time
@@ -11,7 +12,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from aiohttp import ClientSession
+from aiohttp import ClientSession, WSMsgType
 from network import Poster, batch, definition, host_of, printed, runs, until
 
 from nosana_localnet.ledger import token_address
@@ -180,9 +181,9 @@ async def test_the_owner_follows_a_job_and_others_only_its_containers_log(networ
     stranger = f"hello:{Poster(network).key.sign_message(b'hello')}"
     async with ClientSession(headers=name) as client:
 
-        async def first_frame(path: str, header: str) -> str:
+        async def first_frame(path: str, header: str, of: object = job) -> str:
             async with client.ws_connect(network.url) as socket:
-                await socket.send_json({"path": path, "header": header, "body": {"jobAddress": str(job)}})
+                await socket.send_json({"path": path, "header": header, "body": {"jobAddress": str(of)}})
                 try:
                     frame = await socket.receive(timeout=0.5)
                 except TimeoutError:
@@ -193,17 +194,43 @@ async def test_the_owner_follows_a_job_and_others_only_its_containers_log(networ
         assert '"path": "log"' in await first_frame("/log", token)
         assert '"path": "state"' in await first_frame("/status", token)
         assert await first_frame("/log", stranger) == "silence"
+        assert await first_frame("/status", stranger) == "silence"
+        of_host = f"hello:{host.key.sign_message(b'hello')}"
+        assert '"path": "state"' in await first_frame("/status", of_host)
+        assert await first_frame("/log", of_host) == "silence"
+        now = int(time.time() * 1000)
+        assert '"path": "log"' in await first_frame("/log", f"{token}:{now - 290_000}")
+        assert await first_frame("/log", f"{token}:{now - 310_000}") == "silence"
+        assert await first_frame("/log", f"{token}:yesterday") == "3000"
         assert await first_frame("/log", "no token") == "3000"
         assert await first_frame("/nowhere", token) == "3003"
+        assert await first_frame("/flog", token, host.address) == "1007"
+        async with client.ws_connect(network.url) as socket:
+            await socket.send_str("no frame")
+            assert ((await socket.receive(timeout=5)).type, socket.close_code) == (WSMsgType.CLOSE, 1011)
+        for age, status in ((550, 400), (610, 401)):  # the job's timeout is 600 seconds
+            headers = {"Authorization": f"{token}:{now - age * 1000}"}
+            async with client.get(f"{network.url}/job/{job}/endpoints", headers=headers) as answer:
+                assert answer.status == status  # 400: it has none
         async with client.get(f"{network.url}/job/{job}/info") as refused:
             assert refused.status == 401
         async with client.get(f"{network.url}/job/{job}/info", headers={"Authorization": token}) as events:
             line = await events.content.readline()
             assert json.loads(line.removeprefix(b"data: "))["operations"]["all"] == {"one": "running"}
+        async with client.get(f"{network.url}/job/{host.address}/info", headers={"Authorization": token}) as unknown:
+            assert unknown.status == 404
+        following = await client.get(f"{network.url}/job/{job}/info", headers={"Authorization": token})
         async with client.get(f"{network.url}/node/info") as answer:
             info = json.loads(await answer.text())
         assert (info["state"], info["specs"]["gpus"][0]["simulated"]) == ("RUNNING", True)
         async with client.post(f"{network.url}/job/{job}/stop", headers={"Authorization": token}) as answer:
             assert answer.status == 200
+        async with asyncio.timeout(10):  # the stream ends with the job
+            told = [json.loads(event.removeprefix(b"data: ")) for event in (await following.read()).split(b"\n\n") if event]
+        assert [state["endTime"] is None for state in told] == [True] * (len(told) - 1) + [False]
+        assert not any("logs" in op for state in told for op in state["opStates"])
+        await until(lambda: host.current is None)
+        assert await first_frame("/flog", token) == "1008"
+        assert '"path": "state"' in await first_frame("/status", token)
     result = await poster.result(job)
     assert (result["status"], result["opStates"][0]["diagnostics"]["reason"]["jobExpired"]) == ("success", True)

@@ -1,4 +1,4 @@
-"""Instructions as the page shows them: data → name, arguments and accounts. anchorpy reads the same file in tests/anchorpy."""
+"""Instructions as the page shows them: data → name, arguments and accounts. tests/anchorpy holds it equal to anchorpy."""
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 

@@ -88,26 +88,40 @@ async def test_a_network_goes_on_where_it_was_with_its_jobs_and_their_results(tm
         assert (await poster.result(asleep))["status"] == "stopped"
 
 
-def test_a_transaction_lands_once_even_across_a_restart(tmp_path: Path) -> None:
-    def network() -> tuple[Ledger, state.Journal]:
-        journal = state.Journal(tmp_path, pytest.fail)
-        ledger, store = Ledger(lambda: NOON), Store()
-        if journal.exists:
-            journal.load(ledger, store)
-        journal.begin(ledger, store)
-        return ledger, journal
+def kept(directory: Path) -> tuple[Ledger, state.Journal]:
+    """A ledger with its state in a directory, fresh or as the last one there left it."""
+    journal = state.Journal(directory, pytest.fail)
+    ledger, store = Ledger(lambda: NOON), Store()
+    if journal.exists:
+        journal.load(ledger, store)
+    journal.begin(ledger, store)
+    return ledger, journal
 
-    ledger, journal = network()
+
+def test_a_transaction_lands_once_even_across_a_restart(tmp_path: Path) -> None:
+    ledger, journal = kept(tmp_path)
     alice = Keypair()
     ledger.airdrop(alice.pubkey(), 10**9)
     pay = transfer(TransferParams(from_pubkey=alice.pubkey(), to_pubkey=Keypair().pubkey(), lamports=10**6))
     transaction = VersionedTransaction(MessageV0.try_compile(alice.pubkey(), [pay], [], ledger.latest_blockhash().hash), [alice])
     ledger.submit(transaction)
     journal.close()
-    ledger, journal = network()
+    ledger, journal = kept(tmp_path)
     with pytest.raises(Exception, match="AlreadyProcessed"):
         ledger.submit(transaction)
     assert ledger.transaction(transaction.signatures[0]) is not None
+    journal.close()
+
+
+def test_time_that_was_put_forward_stays_so_across_a_restart(tmp_path: Path) -> None:
+    ledger, journal = kept(tmp_path)
+    ledger.warp(3600)
+    latest, slot = ledger.latest_blockhash(), ledger.slot
+    journal.close()
+    ledger, journal = kept(tmp_path)
+    assert ledger.unix_time == NOON + 3600
+    assert ledger.slot > slot
+    assert ledger.is_blockhash_valid(latest.hash)
     journal.close()
 
 
@@ -120,13 +134,72 @@ def test_what_was_cut_off_in_the_middle_is_what_nobody_was_told_of(tmp_path: Pat
     ledger.airdrop(second := Keypair().pubkey(), 2_000_000)
     journal.close()
     data = (tmp_path / "journal").read_bytes()
-    for length in (whole, whole + 1, len(data) - 1):
-        (tmp_path / "journal").write_bytes(data[:length])
+    for rest in (data[:whole], data[: whole + 1], data[:-1], data[:whole] + bytes(10), data[:whole] + bytes(5000)):
+        (tmp_path / "journal").write_bytes(rest)
         journal = state.Journal(tmp_path, pytest.fail)
         again = Ledger(lambda: NOON)
         journal.load(again, Store())
         journal.close()
         assert (again.balance(first), again.balance(second)) == (1_000_000, 0)
+
+
+def test_what_is_broken_in_the_middle_is_refused_rather_than_losing_what_stands_behind_it(tmp_path: Path) -> None:
+    journal = state.Journal(tmp_path, pytest.fail)
+    ledger, store = Ledger(lambda: NOON), Store()
+    journal.begin(ledger, store)
+    begun = (tmp_path / "journal").stat().st_size
+    for _ in range(3):
+        ledger.airdrop(Keypair().pubkey(), 1_000_000)
+    journal.close()
+    data = (tmp_path / "journal").read_bytes()
+    for at in (begun + 4, begun + 20):  # the check of a frame, and what it checks
+        (tmp_path / "journal").write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        journal = state.Journal(tmp_path, pytest.fail)
+        with pytest.raises(
+            state.Unreadable, match=f"is damaged .from byte {begun} on, before which `truncate -s {begun}` ends it.; use another"
+        ):
+            journal.load(Ledger(lambda: NOON), Store())
+        journal.close()
+    (tmp_path / "journal").write_bytes(data[:begun])
+    kept(tmp_path)[1].close()
+
+
+def test_the_disk_has_at_the_end_of_a_slot_what_it_brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger, journal = kept(tmp_path)
+    size = (tmp_path / "journal").stat().st_size
+    synced: list[int] = []
+    monkeypatch.setattr("nosana_localnet.state.os.fsync", lambda file: synced.append(os.fstat(file).st_size))
+    ledger.tick()
+    ledger.airdrop(Keypair().pubkey(), 1_000_000)
+    ledger.airdrop(Keypair().pubkey(), 1_000_000)
+    assert synced == []
+    ledger.tick()
+    ledger.tick()
+    assert synced == [(tmp_path / "journal").stat().st_size]
+    assert synced[0] > size
+
+    def broken(_file: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    told: list[str] = []
+    journal._on_failure = told.append
+    monkeypatch.setattr("nosana_localnet.state.os.fsync", broken)
+    ledger.airdrop(Keypair().pubkey(), 1_000_000)
+    ledger.tick()
+    assert "Input/output error" in told[0]
+
+
+def test_a_snapshot_of_which_a_part_is_missing_is_refused(tmp_path: Path) -> None:
+    ledger, store = Ledger(lambda: NOON), Store()
+    store.add(b"first")
+    store.add(b"second")
+    ledger.airdrop(Keypair().pubkey(), 1_000_000)
+    frames = [state._packed(frame) for frame in state.snapshot_frames(ledger, store)]
+    whole = b"".join(frames)
+    state.restore(whole, Ledger(lambda: NOON), Store(), "snapshot")
+    for rest in (whole[: -len(frames[-1])], whole[: len(frames[0])], whole[:-1], whole[: -len(frames[-1]) + 3]):
+        with pytest.raises(state.Unreadable, match=r"^snapshot is damaged"):
+            state.restore(rest, Ledger(lambda: NOON), Store(), "snapshot")
 
 
 @pytest.mark.asyncio

@@ -76,6 +76,9 @@ _THE_SENDING = [
     Case("server-error", "post", "outcome_unknown", rule={"target": "getSignatureStatuses"}, changes=0),
     Case("dropped", "post", "ok", rule={"count": 1}, quick=True),
     Case("dropped", "post", "transaction_expired", EXPIRY),
+    Case("late", "post", "ok", quick=True),
+    Case("late", "post", "ok", EXPIRY, {"slots": 100}),
+    Case("late", "post", "transaction_expired", EXPIRY, {"slots": 500}),  # so late that it can no longer land
     Case("blockhash-expired", "post", "ok", rule={"count": 1}, quick=True),
     Case("blockhash-expired", "post", "transaction_expired", EXPIRY),
     Case("fork", "post", "ok", rule={"count": 1}, changes=2, quick=True),  # the play has seen the job; it is undone after that

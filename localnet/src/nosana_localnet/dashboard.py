@@ -52,7 +52,7 @@ class Dashboard:
     def add(self, app: web.Application) -> None:
         """The routes, and the end of all event streams when the application shuts down."""
         app.add_routes([web.get(f"/localnet/{name}", self._file) for name in _FILES])
-        app.add_routes([web.get("/localnet/view", self._document), web.get("/localnet/events", self._events)])
+        app.add_routes([web.get("/localnet/view", self._document), web.get("/localnet/events", self._events, allow_head=False)])
         app.on_shutdown.append(self._shut_down)
 
     async def page(self, _request: web.Request) -> web.StreamResponse:

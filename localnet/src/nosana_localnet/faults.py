@@ -85,6 +85,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "stale": Kind("call", "*", "reads as of some slots ago: accounts, balances, signatures, blockhash, slot", _slots(16)),
     "unknown-signature": Kind("call", _SIGNATURE_READS, "a transaction is not found until some slots after it landed", _slots(8, 10**9)),
     "dropped": Kind("call", "sendTransaction", "taken, its signature returned, never lands"),
+    "late": Kind("call", "sendTransaction", "taken, its signature returned, lands some slots later or fails then", _slots(2, 10**6)),
     "blockhash-expired": Kind("call", "sendTransaction", "BlockhashNotFound; nothing lands"),
     "fork": Kind("call", "sendTransaction", "lands, and some slots later the ledger is as before it", _slots(4, 31)),
     "refused": Kind("call", "getProgramAccounts", "JSON-RPC error -32010"),

@@ -22,7 +22,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
@@ -123,6 +123,8 @@ class View:
     """So long after it landed a transaction is not found yet, while its accounts are."""
     drops: bool = False
     """Transactions are taken and never land."""
+    lands_later_slots: int = 0
+    """Transactions are taken and land so many slots later, if they can by then."""
     knows_blockhashes: bool = True
 
 
@@ -239,6 +241,8 @@ class Ledger:
         self.seed = seed
         self.journal: Callable[[Change], None] | None = None
         """Told of every change before anybody else is; what it cannot keep is not answered."""
+        self.on_warp: Callable[[], None] | None = None
+        """Called when the clock has been put forward."""
         self._kept_slots = max(finalized_lag_slots, HISTORY_SLOTS)
         self._lag: dict[str, int] = {"processed": 0, "confirmed": confirmed_lag_slots, "finalized": finalized_lag_slots}
         self._slot = 1
@@ -259,6 +263,7 @@ class Ledger:
         self._written: set[Pubkey] = set()
         self._view = View()
         self._forks: list[tuple[int, int]] = []
+        self._underway: list[tuple[int, VersionedTransaction]] = []
         self._clock_shown: tuple[int, int] | None = None
         self._svm = LiteSVM().with_sigverify(False).with_blockhash_check(False).with_transaction_history(0)
         self._svm.set_epoch_schedule(EpochSchedule.without_warmup())
@@ -344,6 +349,8 @@ class Ledger:
         target = self._slot + max(1, int(seconds / SLOT_SECONDS))
         for slot in range(max(self._slot + 1, target - BLOCKHASH_AGE_BLOCKS - 1), target + 1):
             self._open_slot(slot)
+        if self.on_warp is not None:
+            self.on_warp()
 
     def latest_blockhash(self, commitment: Commitment = "confirmed") -> Blockhash:
         height = self.slot_at(commitment)
@@ -416,6 +423,9 @@ class Ledger:
             with self.seen(replace(self._view, slots_behind=0)):
                 return self.submit(transaction)
         if self._view.drops:
+            return transaction.signatures[0]
+        if self._view.lands_later_slots:
+            self._underway.append((self._slot + self._view.lands_later_slots, transaction))
             return transaction.signatures[0]
         refusal = self._refusal(transaction, "processed", verify=True, any_blockhash=False)
         signature = transaction.signatures[0] if transaction.signatures else None
@@ -688,6 +698,15 @@ class Ledger:
             _, last = self._forks.pop(0)
             if self.slot_at("finalized") < last < self._slot:  # time that was put forward may have made it final
                 self.fork(self._slot - last)
+        self._land_what_is_due()
+
+    def _land_what_is_due(self) -> None:
+        """Transactions that were to land later do so now, in the order in which they were sent, or fail now."""
+        due = [transaction for slot, transaction in self._underway if slot <= self._slot]
+        self._underway = [entry for entry in self._underway if entry[0] > self._slot]
+        for transaction in due:
+            with suppress(Rejected):
+                self.submit(transaction)
 
     def _show_clock(self) -> None:
         """Keep the clock sysvar in step."""

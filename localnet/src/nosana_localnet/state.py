@@ -1,8 +1,10 @@
 """The network's state in a file: a journal that is written before anything is answered, and read back at the next start.
 
 One format serves both uses. With ``--state DIR`` every change is appended to ``DIR/journal`` as it happens, so that a kill -9 loses
-nothing that a client was told of; a snapshot is a journal that holds each thing once. A journal is a row of frames: length and CRC-32
-(little-endian u32 each), then zlib-compressed JSON. A frame that was cut off ends the journal; it is the one that nobody was told of.
+nothing that a client was told of; the disk has it at the end of each slot, so that a power cut costs no more than that. A snapshot
+is a journal that holds each thing once. A journal is a row of frames: length and CRC-32 (little-endian u32 each), then
+zlib-compressed JSON. A last frame that was cut off is the one that nobody was told of, and is left out. Any other that is broken
+makes the file unusable, rather than losing what stands behind it; so does one that is missing from a snapshot.
 Programs are not in it: they come with the network, or from ``--program-from``.
 """
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
@@ -19,6 +21,7 @@ import struct
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -36,6 +39,7 @@ MAX_FRAME_BYTES: Final = 256 * 1024 * 1024
 _HEAD: Final = struct.Struct("<II")
 _FAST: Final = 1
 _ACCOUNTS_PER_FRAME: Final = 1000
+_CHUNK_BYTES: Final = 1024 * 1024
 
 Frame = dict[str, Any]
 
@@ -61,6 +65,7 @@ class Journal:
         except OSError:
             raise Unreadable(f"The state directory {directory} is in use by another network; end that one, or name another.") from None
         self._file: int | None = None
+        self._on_disk = True
 
     @property
     def exists(self) -> bool:
@@ -70,7 +75,7 @@ class Journal:
     def load(self, ledger: Ledger, store: Store) -> None:
         """Brings a fresh ledger and store to where the last network was. Unreadable for a journal of another kind."""
         with self._path.open("rb") as file:
-            restore(file, ledger, store, str(self._path))
+            restore(file, ledger, store, str(self._path), may_be_cut_off=True)
 
     def begin(self, ledger: Ledger, store: Store) -> None:
         """Writes all there is as a new journal, in the place of the old, and from now on everything that happens."""
@@ -81,9 +86,11 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)
+        _sync_directory(self._path.parent)
         self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
         self._ledger = ledger
         ledger.journal = self._on_change
+        ledger.on_warp = lambda: self._write(_time(ledger))
         store.on_add = self._on_content
 
     def close(self) -> None:
@@ -95,7 +102,10 @@ class Journal:
 
     def _on_change(self, change: Change) -> None:
         ledger = self._ledger
-        if ledger is None or (change.signature is None and not change.accounts):
+        if ledger is None:
+            return
+        if change.signature is None and not change.accounts:
+            self._wait_for_disk()
             return
         frame = _time(ledger) | {"accounts": _accounts(change.accounts)}
         record = ledger.transaction(change.signature) if change.signature is not None else None
@@ -112,13 +122,35 @@ class Journal:
             return
         data = memoryview(_packed(frame))
         try:
+            self._on_disk = False
             while data:
                 data = data[os.write(self._file, data) :]
         except OSError as error:
-            os.close(self._file)
-            self._file = None
-            self._on_failure(f"The state could not be written to {self._path} ({error.strerror}); free the space and start again.")
+            self._give_up(self._file, error)
             raise
+
+    def _wait_for_disk(self) -> None:
+        """At the end of a slot: what was written outlives a power cut, too."""
+        if self._file is None or self._on_disk:
+            return
+        try:
+            os.fsync(self._file)
+            self._on_disk = True
+        except OSError as error:
+            self._give_up(self._file, error)
+
+    def _give_up(self, file: int, error: OSError) -> None:
+        os.close(file)
+        self._file = None
+        self._on_failure(f"The state could not be written to {self._path} ({error.strerror}); free the space and start again.")
+
+
+def _sync_directory(directory: Path) -> None:
+    file = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def snapshot(ledger: Ledger, store: Store) -> bytes:
@@ -127,20 +159,25 @@ def snapshot(ledger: Ledger, store: Store) -> bytes:
 
 
 def snapshot_frames(ledger: Ledger, store: Store) -> Iterator[Frame]:
-    yield {"format": FORMAT, "seed": ledger.seed} | _time(ledger)
-    accounts = ledger.every_account()
-    for start in range(0, len(accounts), _ACCOUNTS_PER_FRAME):
+    accounts, contents, records = ledger.every_account(), store.everything().values(), list(ledger.records())
+    starts = range(0, len(accounts), _ACCOUNTS_PER_FRAME)
+    follow = len(starts) + len(contents) + len(records)
+    yield {"format": FORMAT, "seed": ledger.seed, "follow": follow} | _time(ledger)
+    for start in starts:
         yield {"accounts": _accounts(dict(accounts[start : start + _ACCOUNTS_PER_FRAME]))}
-    for content in store.everything().values():
+    for content in contents:
         yield {"content": base64.b64encode(content).decode()}
-    for record in ledger.records():
+    for record in records:
         yield {"record": _record(record)}
 
 
-def restore(file: BinaryIO | bytes, ledger: Ledger, store: Store, name: str) -> None:
+def restore(file: BinaryIO | bytes, ledger: Ledger, store: Store, name: str, *, may_be_cut_off: bool = False) -> None:
     """Brings a fresh ledger and store to a state that was written before. Unreadable says what is wrong with the file."""
-    frames = _frames(io.BytesIO(file) if isinstance(file, bytes) else file)
-    first = next(frames, {})
+    frames = _frames(io.BytesIO(file) if isinstance(file, bytes) else file, may_be_cut_off=may_be_cut_off)
+    try:
+        first = next(frames, {})
+    except ValueError:
+        first = {}
     if first.get("format") != FORMAT:
         kind = (
             f"has format {first['format']}, this network reads format {FORMAT}" if "format" in first else "is no state of a local network"
@@ -148,9 +185,10 @@ def restore(file: BinaryIO | bytes, ledger: Ledger, store: Store, name: str) -> 
         raise Unreadable(f"{name} {kind}; use another file, or begin anew without it.")
     if first.get("seed") != ledger.seed:
         raise Unreadable(f"{name} was written by a network with the seed {first.get('seed')!r}; give the same --seed.")
-    time = first
+    time, missing = first, first.get("follow", 0)
     try:
         for frame in frames:
+            missing -= 1
             if "accounts" in frame:
                 ledger.restore_accounts(_read_accounts(frame["accounts"]))
             if "record" in frame:
@@ -161,9 +199,12 @@ def restore(file: BinaryIO | bytes, ledger: Ledger, store: Store, name: str) -> 
                 store.add(base64.b64decode(frame["content"]))
             if "slot" in frame:
                 time = frame
+        if missing > 0:
+            raise ValueError("its end is missing")
         ledger.resume(time["slot"], time["time"], time["warp"])
     except (KeyError, ValueError, TypeError, IndexError) as error:
-        raise Unreadable(f"{name} is damaged ({type(error).__name__}); use another file, or begin anew without it.") from None
+        told = error if isinstance(error, ValueError) else type(error).__name__
+        raise Unreadable(f"{name} is damaged ({told}); use another file, or begin anew without it.") from None
 
 
 def _packed(frame: Frame) -> bytes:
@@ -171,15 +212,27 @@ def _packed(frame: Frame) -> bytes:
     return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
 
 
-def _frames(file: BinaryIO) -> Iterator[Frame]:
-    while len(head := file.read(_HEAD.size)) == _HEAD.size:
-        length, check = _HEAD.unpack(head)
-        payload = file.read(length) if length <= MAX_FRAME_BYTES else b""
-        if len(payload) < length or zlib.crc32(payload) != check:
+def _frames(file: BinaryIO, *, may_be_cut_off: bool) -> Iterator[Frame]:
+    """The frames of a file. ValueError for one that is broken, save the last where that may be cut off."""
+    at = 0
+    while head := file.read(_HEAD.size):
+        length, check = _HEAD.unpack(head.ljust(_HEAD.size, b"\0"))
+        payload = file.read(min(length, MAX_FRAME_BYTES))
+        if may_be_cut_off and (len(head) < _HEAD.size or len(payload) < length <= MAX_FRAME_BYTES):
             return
+        if not payload or len(payload) < length or zlib.crc32(payload) != check:
+            if may_be_cut_off and _is_empty(head + payload, file):
+                return  # room that a disk had given when its power was cut
+            raise ValueError(f"from byte {at} on" + (f", before which `truncate -s {at}` ends it" if may_be_cut_off else ""))
         frame = json.loads(zlib.decompress(payload))
         if isinstance(frame, dict):
             yield frame
+        at += len(head) + len(payload)
+
+
+def _is_empty(begun: bytes, file: BinaryIO) -> bool:
+    """Whether nothing was ever written from here to the end of the file."""
+    return not any(map(any, chain([begun], iter(lambda: file.read(_CHUNK_BYTES), b""))))
 
 
 def _time(ledger: Ledger) -> Frame:

@@ -60,5 +60,8 @@ export const faucet = (address, given) => post('/faucet', { address: String(addr
 /** Puts the network's clock forward. */
 export const warp = (seconds) => post('/localnet/warp', { seconds });
 
+/** Lets transactions land a slot after they were sent. */
+export const sendLate = () => post('/localnet/faults', { kind: 'late', slots: 1 });
+
 /** Lets every blockhash expire. */
 export const expireBlockhashes = () => warp(BLOCKHASH_SECONDS);

@@ -326,8 +326,10 @@ class HostFront:
             await socket.close(code=1007, message=b"unknown job")
             return
         if path != "/flog":  # the log of the containers is open to everybody, on the network as well
+            readers = (assignment.project, host.address) if path == "/status" else (assignment.project,)
+            now_ms = time.time() * 1000
             try:
-                signed = is_signed_by(str(header), assignment.project, now_ms=time.time() * 1000, max_age_seconds=SOCKET_AGE_SECONDS)
+                signed = any(is_signed_by(str(header), reader, now_ms=now_ms, max_age_seconds=SOCKET_AGE_SECONDS) for reader in readers)
             except Malformed:
                 await socket.close(code=3000, message=b"unauthorized")
                 return

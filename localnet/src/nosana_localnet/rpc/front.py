@@ -70,6 +70,8 @@ def _view(fault: Fault) -> View:
         return View(slots_behind=fault.whole("slots"))
     if fault.kind == "unknown-signature":
         return View(history_slots_behind=fault.whole("slots"))
+    if fault.kind == "late":
+        return View(lands_later_slots=fault.whole("slots"))
     return View(drops=fault.kind == "dropped", knows_blockhashes=fault.kind != "blockhash-expired")
 
 
