@@ -157,9 +157,14 @@ test-line-a: $(LINE_A)/.installed $(DEV)/.localnet tree ## the same with the old
 .PHONY: test-localnet
 test-localnet: $(DEV)/.localnet tree ## the local network: recordings of the real program, others' clients, hosts, a job's life
 	$(call say,local network)
-	@cd localnet/tests && PATH="$(DEV)/bin:$$PATH" pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
+	@cd localnet/tests && PATH="$(DEV)/bin:$$PATH" pytest -c "$(CURDIR)/pyproject.toml" --rootdir . -m "not long" .
 	$(call say,the collection on the local network)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) NOSANA_VALIDATOR= pytest -c "$(CURDIR)/pyproject.toml" --rootdir . tests/lifecycle
+
+.PHONY: test-containers
+test-containers: podman-is-there $(DEV)/.localnet ## hosts that run jobs in containers of podman, and of podman by docker's command: isolation, bounds, what is left
+	$(call say,jobs in containers)
+	@cd localnet/tests && PATH="$(DEV)/bin:$$PATH" pytest -c "$(CURDIR)/pyproject.toml" --rootdir . -rs test_containers.py
 
 .PHONY: test-transitions
 test-transitions: $(DEV)/.localnet tree ## every cell of docs/transitions.md on the local network; about half an hour
@@ -286,7 +291,7 @@ test-ee: podman-is-there $(DEV)/.localnet tree ## the execution environment buil
 .PHONY: podman-is-there
 podman-is-there:
 	@for program in podman bash busybox; do command -v $$program >/dev/null || missing="$$missing $$program"; done; test -z "$$missing" || { \
-		echo "Not on the PATH:$$missing. So no execution environment was built; on Debian: apt-get install podman runc uidmap slirp4netns busybox-static"; exit 1; }
+		echo "Not on the PATH:$$missing. So nothing was tested; on Debian: apt-get install podman runc uidmap slirp4netns busybox-static"; exit 1; }
 
 .PHONY: test-awx-quick
 test-awx-quick: $(DEV)/.localnet tree

@@ -25,7 +25,7 @@ from network import Poster, definition, host_of, op_of, printed, runs, until
 
 from nosana_localnet.hosts import container
 from nosana_localnet.hosts.flow import service_label
-from nosana_localnet.server import DOMAIN, Network, Settings, run
+from nosana_localnet.server import DOMAIN, Network, Settings, Unusable, choose_runner, run
 
 IMAGE = "localhost/nosana-test:1"
 PODMAN_SECONDS = 20
@@ -118,6 +118,7 @@ async def test_an_op_runs_in_a_container_with_its_own_environment_and_exit_code(
     assert left_over(job) == []
 
 
+@pytest.mark.long
 async def test_ops_reach_each_other_by_name_and_nothing_else(network: Network, poster: Poster) -> None:
     check = {"type": "http", "path": "/", "method": "GET", "expected_status": 200, "continuous": False}
     expose = [{"port": 8080, "health_checks": [check]}]
@@ -137,6 +138,7 @@ async def test_ops_reach_each_other_by_name_and_nothing_else(network: Network, p
     assert left_over(job) == []
 
 
+@pytest.mark.long
 async def test_ops_of_a_group_start_at_the_same_time(poster: Poster) -> None:
     mount = {"volumes": [{"name": "data", "dest": "/data"}], "group": "g"}
     job = poster.post(definition(*(op(name, f"echo {name}", **mount) for name in ("a", "b", "c"))))
@@ -145,6 +147,7 @@ async def test_ops_of_a_group_start_at_the_same_time(poster: Poster) -> None:
     assert left_over(job) == []
 
 
+@pytest.mark.long
 async def test_an_op_cannot_take_all_of_the_machine(poster: Poster) -> None:
     memory = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null"
     many = "n=0; while [ $n -lt 1100 ]; do sleep 60 & n=$((n + 1)); done; echo more than a thousand"
@@ -155,6 +158,7 @@ async def test_an_op_cannot_take_all_of_the_machine(poster: Poster) -> None:
     assert left_over(job) == []
 
 
+@pytest.mark.long
 async def test_an_op_that_takes_too_much_memory_is_killed(poster: Poster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(container, "LIMITS", [{"8g": "32m"}.get(word, word) for word in container.LIMITS])
@@ -165,18 +169,21 @@ async def test_an_op_that_takes_too_much_memory_is_killed(poster: Poster, monkey
     assert list(tmp_path.iterdir()) == []  # podman's monitor notes it in a file where podman was started
 
 
+@pytest.mark.long
 async def test_an_op_sees_nothing_of_the_machine(network: Network, poster: Poster) -> None:
     look = f"nc -w 2 127.0.0.1 {network.port} </dev/null && echo reached; ps | grep -c . ; ls {Path(__file__)} 2>/dev/null"
     (entry,) = (await poster.result(poster.post(definition(op("one", look)))))["opStates"]
     assert int(out(entry)) < 10  # the lines of `ps`, and no other line
 
 
+@pytest.mark.long
 async def test_everything_that_was_printed_is_in_the_result(poster: Poster) -> None:
     job = poster.post(definition(op("one", "seq 1 20000")))
     (entry,) = (await poster.result(job))["opStates"]
     assert out(entry).split() == [str(number) for number in range(1, 20001)]
 
 
+@pytest.mark.long
 async def test_a_volume_lasts_as_long_as_its_job(poster: Poster) -> None:
     mount = {"volumes": [{"name": "data", "dest": "/data"}]}
     job = poster.post(definition(op("write", "echo kept > /data/f", **mount), op("read", "cat /data/f", **mount)))
@@ -185,15 +192,19 @@ async def test_a_volume_lasts_as_long_as_its_job(poster: Poster) -> None:
     assert left_over(job) == []
 
 
+@pytest.mark.long
 async def test_an_image_that_cannot_be_had_and_a_command_that_is_not_there(poster: Poster) -> None:
     missing = op("one", "true") | {"args": {"image": "localhost/nowhere:1", "cmd": "true"}}
     entry = (await poster.result(poster.post(definition(missing))))["opStates"][0]
     assert (entry["status"], entry["exitCode"], entry["errors"][0]["code"]) == ("failed", 2, 404)
+    assert entry["errors"][0]["message"].startswith("The image localhost/nowhere:1 could not be pulled: ")
+    assert entry["errors"][0]["message"].endswith(".")
     absent = {"id": "one", "args": {"image": IMAGE, "cmd": ["/bin/nothing"]}}
     entry = (await poster.result(poster.post(definition(absent))))["opStates"][0]
     assert (entry["status"], entry["exitCode"], entry["errors"][0]["event"]) == ("failed", 2, "container-start")
 
 
+@pytest.mark.long
 async def test_a_container_is_stopped_with_its_job(poster: Poster) -> None:
     job = poster.post(definition(op("one", "sleep 600")))
     await runs(poster.network, job)
@@ -202,6 +213,7 @@ async def test_a_container_is_stopped_with_its_job(poster: Poster) -> None:
     assert left_over(job) == []
 
 
+@pytest.mark.long
 async def test_a_stopped_job_does_not_wait_for_its_image(poster: Poster) -> None:
     with socket.create_server(("127.0.0.1", 0)) as registry:  # it listens and never answers
         image = f"127.0.0.1:{registry.getsockname()[1]}/never:1"
@@ -211,6 +223,7 @@ async def test_a_stopped_job_does_not_wait_for_its_image(poster: Poster) -> None
         assert (await poster.result(job))["opStates"][0]["status"] == "stopped"
 
 
+@pytest.mark.long
 async def test_a_host_that_crashes_and_a_network_that_ends_leave_nothing(image: None) -> None:
     async with run(Settings(port=0, runner="podman", hosts={"nvidia-3060": 2})) as ending:
         poster = Poster(ending)
@@ -223,6 +236,7 @@ async def test_a_host_that_crashes_and_a_network_that_ends_leave_nothing(image: 
     assert left_over(jobs[1]) == []
 
 
+@pytest.mark.long
 async def test_a_way_out_is_asked_for(image: None) -> None:
     async with run(Settings(port=0, runner="podman", hosts={"nvidia-3060": 1}, outside=True)) as open_network:
         poster = Poster(open_network)
@@ -263,6 +277,7 @@ def docker(image: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         service.terminate()
 
 
+@pytest.mark.long
 async def test_docker(docker: None) -> None:
     async with run(Settings(port=0, runner="docker", hosts={"nvidia-3060": 1})) as started:
         poster = Poster(started)
@@ -277,9 +292,50 @@ async def test_docker(docker: None) -> None:
     assert left_over(job) == []
 
 
-@pytest.mark.parametrize("runner", ["podman", "process"])
-async def test_a_killed_network_leaves_nothing_that_runs(image: None, runner: str) -> None:
+async def test_without_the_image_the_automatic_choice_is_a_process_and_says_so_in_a_sentence(image: None) -> None:
+    async with run(Settings(port=0, runner="auto", hosts={"nvidia-3060": 1})) as started:
+        missing = {"id": "one", "args": {"image": "localhost/nowhere:1", "cmd": "echo done"}}
+        (entry,) = (await Poster(started).result(Poster(started).post(definition(missing))))["opStates"]
+    assert (entry["status"], out(entry)) == ("success", "done\n")
+    pulls, failed, how = [line["log"] for line in entry["logs"] if line["type"] == "nodeerr"]
+    assert pulls == "The image localhost/nowhere:1 is not here; podman pulls it, for 15 minutes at most.\n"
+    assert failed.startswith("The image localhost/nowhere:1 could not be pulled: ")
+    assert failed.endswith(". Using a process instead.\n")
+    assert how.startswith("Run as a plain process, not in a container")
+
+
+@pytest.mark.parametrize(
+    ("says", "failed"),
+    [
+        ("[ $1 != info ] || exit 1", None),
+        ("[ $1 != info ] || exec sleep 60", None),
+        (
+            "[ $1 != create ] || { echo no rights >&2; exit 125; }",
+            "The container could not be started: no rights. Using a process instead.\n",
+        ),
+    ],
+)
+async def test_an_engine_that_cannot_run_anything(says: str, failed: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("podman", "docker"):
+        engine = tmp_path / name
+        engine.write_text(f"#!/bin/sh\n{says}\n", encoding="utf-8")
+        engine.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(container, "INFO_SECONDS", 0.2)
+    if failed is None:
+        with pytest.raises(Unusable, match="podman is not installed or does not answer to `podman info`"):
+            await choose_runner("podman")
+    async with run(Settings(port=0, runner="auto", hosts={"nvidia-3060": 1})) as started:
+        (entry,) = (await Poster(started).result(Poster(started).post(definition(op("one", "echo done")))))["opStates"]
+    assert out(entry) == "done\n"
+    assert [line["log"] for line in entry["logs"] if line["type"] == "nodeerr"][:-1] == ([failed] if failed else [])
+
+
+@pytest.mark.parametrize("runner", [pytest.param("podman", marks=pytest.mark.long), "process"])
+async def test_a_killed_network_leaves_nothing_that_runs(runner: str, request: pytest.FixtureRequest) -> None:
     """After a kill -9: what it has started ends by itself."""
+    if runner == "podman":
+        request.getfixturevalue("image")
     child, job = sleeper(runner)
     with child:
         child.send_signal(signal.SIGKILL)
@@ -290,6 +346,7 @@ async def test_a_killed_network_leaves_nothing_that_runs(image: None, runner: st
         await asyncio.sleep(0.1)
 
 
+@pytest.mark.long
 async def test_what_nobody_could_remove_the_next_network_does(image: None) -> None:
     """After a power cut, or when all of a network's processes were killed."""
     child, job = sleeper("podman")
@@ -320,6 +377,7 @@ def environment(pid: str) -> bytes:
         return b""
 
 
+@pytest.mark.long
 async def test_two_networks_at_once_do_not_disturb_each_other(network: Network, poster: Poster) -> None:
     lasting = poster.post(definition(op("one", "sleep 600")))
     await runs(network, lasting)

@@ -280,12 +280,14 @@ def _page(op: OpSpec, port: int) -> Callable[[web.Request], Awaitable[web.Respon
 async def forward(stream: asyncio.StreamReader, kind: str, log: Log) -> None:
     """Whole lines as far as possible; a very long one comes in pieces."""
     rest = b""
-    while chunk := await stream.read(_READ_BYTES):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            log(kind, line.decode("utf-8", "replace") + "\n")
-        if len(rest) >= _READ_BYTES:
+    try:
+        while chunk := await stream.read(_READ_BYTES):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                log(kind, line.decode("utf-8", "replace") + "\n")
+            if len(rest) >= _READ_BYTES:
+                log(kind, rest.decode("utf-8", "replace"))
+                rest = b""
+    finally:
+        if rest:
             log(kind, rest.decode("utf-8", "replace"))
-            rest = b""
-    if rest:
-        log(kind, rest.decode("utf-8", "replace"))
