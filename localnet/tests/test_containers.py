@@ -314,6 +314,7 @@ async def test_without_the_image_the_automatic_choice_is_a_process_and_says_so_i
             "The container could not be started: no rights. Using a process instead.\n",
         ),
     ],
+    ids=["refuses", "hangs", "creates nothing"],
 )
 async def test_an_engine_that_cannot_run_anything(says: str, failed: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("podman", "docker"):
