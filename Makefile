@@ -159,9 +159,14 @@ test-line-a: $(LINE_A)/.installed $(DEV)/.localnet tree ## the same with the old
 .PHONY: test-localnet
 test-localnet: $(DEV)/.localnet tree ## the local network: recordings of the real program, others' clients, hosts, a job's life
 	$(call say,local network)
-	@cd localnet/tests && PATH="$(DEV)/bin:$$PATH" pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
+	@cd localnet/tests && PATH="$(DEV)/bin:$$PATH" pytest -c "$(CURDIR)/pyproject.toml" --rootdir . -m "not long" .
 	$(call say,the collection on the local network)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) NOSANA_VALIDATOR= pytest -c "$(CURDIR)/pyproject.toml" --rootdir . tests/lifecycle
+
+.PHONY: test-containers
+test-containers: podman-is-there $(DEV)/.localnet ## hosts that run jobs in containers of podman, and of podman by docker's command: isolation, bounds, what is left
+	$(call say,jobs in containers)
+	@cd localnet/tests && PATH="$(DEV)/bin:$$PATH" pytest -c "$(CURDIR)/pyproject.toml" --rootdir . -rs test_containers.py
 
 .PHONY: test-transitions
 test-transitions: $(DEV)/.localnet tree ## every cell of docs/transitions.md on the local network; about half an hour
@@ -276,20 +281,32 @@ test-ground: $(DEV)/.localnet tree ## modules without a home, on a full disk, be
 	$(call say,the ground under a module)
 	@cd "$(COLLECTION)/tests/ground" && $(RUN_IN_DEV) "$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
 
+ALL_BUT_THE_IMAGE := --ignore test_image.py .
+
 .PHONY: test-awx
 test-awx: $(DEV)/.localnet tree ## the playbooks for AWX under ansible-runner, what awx_setup makes, slices that overlap, the execution environment
 	$(call say,AWX)
-	@$(MAKE) awx
+	@$(MAKE) awx CHOSEN='$(ALL_BUT_THE_IMAGE)'
+
+.PHONY: test-ee
+test-ee: podman-is-there $(DEV)/.localnet tree ## the execution environment built with podman, and playbooks inside it; a few minutes
+	$(call say,the execution environment)
+	@$(MAKE) awx CHOSEN=test_image.py
+
+.PHONY: podman-is-there
+podman-is-there:
+	@for program in podman bash busybox; do command -v $$program >/dev/null || missing="$$missing $$program"; done; test -z "$$missing" || { \
+		echo "Not on the PATH:$$missing. So nothing was tested; on Debian: apt-get install podman runc uidmap slirp4netns busybox-static"; exit 1; }
 
 .PHONY: test-awx-quick
 test-awx-quick: $(DEV)/.localnet tree
 	$(call say,AWX without the long ones)
-	@$(MAKE) awx CHOSEN='-m "not long"'
+	@$(MAKE) awx CHOSEN='-m "not long" $(ALL_BUT_THE_IMAGE)'
 
 .PHONY: awx
 awx:
 	@cd "$(COLLECTION)/tests/awx" && $(RUN_IN_DEV) NOSANA_EXAMPLES="$(CURDIR)/examples" \
-		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(CHOSEN) .
+		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(CHOSEN)
 
 .PHONY: test-eda
 test-eda: java-is-there $(EDA)/.localnet tree ## the event source in a real ansible-rulebook, and the audit query; needs Java >= 17

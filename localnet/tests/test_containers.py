@@ -4,32 +4,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
-from network import Poster, definition, op_of, runs, until
+from network import Poster, definition, host_of, op_of, printed, runs, until
 
+from nosana_localnet.hosts import container
 from nosana_localnet.hosts.flow import service_label
-from nosana_localnet.server import DOMAIN, Network, Settings, run
+from nosana_localnet.server import DOMAIN, Network, Settings, Unusable, choose_runner, run
 
 IMAGE = "localhost/nosana-test:1"
+PODMAN_SECONDS = 20
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def podman(*words: str, given: bytes | None = None) -> str:
-    return subprocess.run(["podman", *words], input=given, capture_output=True, check=True).stdout.decode()
+    return subprocess.run(["podman", *words], input=given, capture_output=True, check=True, timeout=PODMAN_SECONDS).stdout.decode()
 
 
 def prepare_image() -> str | None:
@@ -40,23 +44,30 @@ def prepare_image() -> str | None:
     if busybox is None:
         return "busybox (busybox-static), of which the test's image is made, is not installed"
     try:
-        with tempfile.TemporaryDirectory() as scratch:
-            root = Path(scratch)
-            for name in ("bin", "tmp", "etc", "proc", "sys", "dev", "root"):
-                (root / name).mkdir()
-            shutil.copy(busybox, root / "bin" / "busybox")
-            for name in subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split():
-                if name != "busybox":
-                    (root / "bin" / name).symlink_to("busybox")
-            (root / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n", encoding="utf-8")
-            # A static busybox brings no libraries to look names up with, but it can read /etc/hosts.
-            (root / "etc" / "nsswitch.conf").write_text("hosts: files\n", encoding="utf-8")
-            archive = subprocess.run(["tar", "-C", scratch, "-c", "."], capture_output=True, check=True).stdout
-        podman("import", "-", IMAGE, given=archive)
+        if IMAGE not in podman("images", "--format", "{{.Repository}}:{{.Tag}}").split():
+            make_image(busybox)
         podman("run", "--rm", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", "--network", "none", IMAGE, "true")
     except subprocess.CalledProcessError as error:
         return f"podman does not work here: {error.stderr.decode()[-200:]}"
+    except subprocess.TimeoutExpired:
+        return f"podman does not work here: no answer in {PODMAN_SECONDS} s"
     return None
+
+
+def make_image(busybox: str) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        for name in ("bin", "tmp", "etc", "proc", "sys", "dev", "root"):
+            (root / name).mkdir()
+        shutil.copy(busybox, root / "bin" / "busybox")
+        for name in subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split():
+            if name != "busybox":
+                (root / "bin" / name).symlink_to("busybox")
+        (root / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n", encoding="utf-8")
+        # A static busybox brings no libraries to look names up with, but it can read /etc/hosts.
+        (root / "etc" / "nsswitch.conf").write_text("hosts: files\n", encoding="utf-8")
+        archive = subprocess.run(["tar", "-C", scratch, "-c", "."], capture_output=True, check=True).stdout
+    podman("import", "-", IMAGE, given=archive)
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +118,7 @@ async def test_an_op_runs_in_a_container_with_its_own_environment_and_exit_code(
     assert left_over(job) == []
 
 
+@pytest.mark.long
 async def test_ops_reach_each_other_by_name_and_nothing_else(network: Network, poster: Poster) -> None:
     check = {"type": "http", "path": "/", "method": "GET", "expected_status": 200, "continuous": False}
     expose = [{"port": 8080, "health_checks": [check]}]
@@ -126,6 +138,52 @@ async def test_ops_reach_each_other_by_name_and_nothing_else(network: Network, p
     assert left_over(job) == []
 
 
+@pytest.mark.long
+async def test_ops_of_a_group_start_at_the_same_time(poster: Poster) -> None:
+    mount = {"volumes": [{"name": "data", "dest": "/data"}], "group": "g"}
+    job = poster.post(definition(*(op(name, f"echo {name}", **mount) for name in ("a", "b", "c"))))
+    result = await poster.result(job)
+    assert [(entry["status"], out(entry)) for entry in result["opStates"]] == [("success", f"{name}\n") for name in ("a", "b", "c")]
+    assert left_over(job) == []
+
+
+@pytest.mark.long
+async def test_an_op_cannot_take_all_of_the_machine(poster: Poster) -> None:
+    memory = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null"
+    many = "n=0; while [ $n -lt 1100 ]; do sleep 60 & n=$((n + 1)); done; echo more than a thousand"
+    job = poster.post(definition(op("one", f"{memory}; ulimit -n; grep NoNewPrivs /proc/self/status; {many}")))
+    (entry,) = (await poster.result(job))["opStates"]
+    assert out(entry).split() == [str(8 * 1024**3), "1024", "NoNewPrivs:", "1"]
+    assert entry["status"] == "failed"  # it cannot fork any more
+    assert left_over(job) == []
+
+
+@pytest.mark.long
+async def test_an_op_that_takes_too_much_memory_is_killed(poster: Poster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(container, "LIMITS", [{"8g": "32m"}.get(word, word) for word in container.LIMITS])
+    job = poster.post(definition(op("one", "x=aaaaaaaaaaaaaaaa; while true; do x=$x$x; done")))
+    (entry,) = (await poster.result(job))["opStates"]
+    assert (entry["status"], entry["exitCode"]) == ("failed", 137)
+    assert entry["diagnostics"]["state"]["ExitCode"] == 137  # OOMKilled is the engine's word, which podman does not say on cgroup v1
+    assert list(tmp_path.iterdir()) == []  # podman's monitor notes it in a file where podman was started
+
+
+@pytest.mark.long
+async def test_an_op_sees_nothing_of_the_machine(network: Network, poster: Poster) -> None:
+    look = f"nc -w 2 127.0.0.1 {network.port} </dev/null && echo reached; ps | grep -c . ; ls {Path(__file__)} 2>/dev/null"
+    (entry,) = (await poster.result(poster.post(definition(op("one", look)))))["opStates"]
+    assert int(out(entry)) < 10  # the lines of `ps`, and no other line
+
+
+@pytest.mark.long
+async def test_everything_that_was_printed_is_in_the_result(poster: Poster) -> None:
+    job = poster.post(definition(op("one", "seq 1 20000")))
+    (entry,) = (await poster.result(job))["opStates"]
+    assert out(entry).split() == [str(number) for number in range(1, 20001)]
+
+
+@pytest.mark.long
 async def test_a_volume_lasts_as_long_as_its_job(poster: Poster) -> None:
     mount = {"volumes": [{"name": "data", "dest": "/data"}]}
     job = poster.post(definition(op("write", "echo kept > /data/f", **mount), op("read", "cat /data/f", **mount)))
@@ -134,15 +192,19 @@ async def test_a_volume_lasts_as_long_as_its_job(poster: Poster) -> None:
     assert left_over(job) == []
 
 
+@pytest.mark.long
 async def test_an_image_that_cannot_be_had_and_a_command_that_is_not_there(poster: Poster) -> None:
     missing = op("one", "true") | {"args": {"image": "localhost/nowhere:1", "cmd": "true"}}
     entry = (await poster.result(poster.post(definition(missing))))["opStates"][0]
     assert (entry["status"], entry["exitCode"], entry["errors"][0]["code"]) == ("failed", 2, 404)
+    assert entry["errors"][0]["message"].startswith("The image localhost/nowhere:1 could not be pulled: ")
+    assert entry["errors"][0]["message"].endswith(".")
     absent = {"id": "one", "args": {"image": IMAGE, "cmd": ["/bin/nothing"]}}
     entry = (await poster.result(poster.post(definition(absent))))["opStates"][0]
     assert (entry["status"], entry["exitCode"], entry["errors"][0]["event"]) == ("failed", 2, "container-start")
 
 
+@pytest.mark.long
 async def test_a_container_is_stopped_with_its_job(poster: Poster) -> None:
     job = poster.post(definition(op("one", "sleep 600")))
     await runs(poster.network, job)
@@ -151,36 +213,185 @@ async def test_a_container_is_stopped_with_its_job(poster: Poster) -> None:
     assert left_over(job) == []
 
 
-@pytest.mark.parametrize("runner", ["podman", "process"])
-async def test_a_killed_network_leaves_nothing_that_runs(image: None, runner: str) -> None:
-    """After a kill -9: processes end by themselves at once, containers when the next network starts."""
-    script = Path(__file__).with_name("sleeper.py")
-    with subprocess.Popen([sys.executable, str(script), runner], stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        job = child.stdout.readline().strip()
-        child.send_signal(signal.SIGKILL)
+@pytest.mark.long
+async def test_a_stopped_job_does_not_wait_for_its_image(poster: Poster) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as registry:  # it listens and never answers
+        image = f"127.0.0.1:{registry.getsockname()[1]}/never:1"
+        job = poster.post(definition(op("one", "true") | {"args": {"image": image, "cmd": "true"}}))
+        await until(lambda: (op := op_of(poster.network, job)) and any("pulls it" in line["log"] for line in op.logs))
+        poster.end(job)
+        assert (await poster.result(job))["opStates"][0]["status"] == "stopped"
+
+
+@pytest.mark.long
+async def test_a_host_that_crashes_and_a_network_that_ends_leave_nothing(image: None) -> None:
+    async with run(Settings(port=0, runner="podman", hosts={"nvidia-3060": 2})) as ending:
+        poster = Poster(ending)
+        jobs = [poster.post(definition(op("one", "sleep 600", volumes=[{"name": "data", "dest": "/data"}]))) for _ in range(2)]
+        for job in jobs:
+            await runs(ending, job)
+        await host_of(ending, jobs[0]).crash()
+        assert left_over(jobs[0]) == []
+        assert left_over(jobs[1]) == ["container", "network", "volume"]
+    assert left_over(jobs[1]) == []
+
+
+@pytest.mark.long
+async def test_a_way_out_is_asked_for(image: None) -> None:
+    async with run(Settings(port=0, runner="podman", hosts={"nvidia-3060": 1}, outside=True)) as open_network:
+        poster = Poster(open_network)
+        serve = "ip route | grep -q default && echo a way out; echo hello > /tmp/index.html; httpd -f -p 8080 -h /tmp"
+        job = poster.post(definition(op("one", serve, expose=8080)))
+        await printed(open_network, job, "a way out")
+        name = f"{service_label(0, 8080, str(job))}.{DOMAIN}"
+        await answers(open_network, name, "hello\n")
+    assert left_over(job) == []
+
+
+async def answers(network: Network, name: str, text: str) -> None:
+    """Until a service says so; it begins to listen a moment after it has started."""
+    deadline = time.monotonic() + PODMAN_SECONDS
+    async with ClientSession() as client:
+        while True:
+            async with client.get(network.url, headers={"Host": name}) as answer:
+                if await answer.text() == text:
+                    return
+            assert time.monotonic() < deadline, "it did not answer in time"
+            await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+def docker(image: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """docker's command line, whose engine is podman."""
+    if shutil.which("docker") is None:
+        pytest.skip("docker (the command) is not installed")
+    place = tmp_path / "engine.sock"
+    with subprocess.Popen(["podman", "system", "service", "--time", "0", f"unix://{place}"], stderr=subprocess.DEVNULL) as service:
+        deadline = time.monotonic() + PODMAN_SECONDS
+        while not place.exists():
+            assert service.poll() is None, "podman system service ended"
+            assert time.monotonic() < deadline, "podman system service did not start"
+            time.sleep(0.05)
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{place}")
+        yield
+        service.terminate()
+
+
+@pytest.mark.long
+async def test_docker(docker: None) -> None:
+    async with run(Settings(port=0, runner="docker", hosts={"nvidia-3060": 1})) as started:
+        poster = Poster(started)
+        mount = {"volumes": [{"name": "data", "dest": "/data"}], "env": {"PATH": "/bin", "WORD": "said"}}
+        job = poster.post(definition(op("write", "echo $WORD > /data/f", **mount), op("read", "cat /data/f; exit 7", **mount)))
+        entry = (await poster.result(job))["opStates"][1]
+        assert (out(entry), entry["exitCode"], entry["diagnostics"]["state"]["ExitCode"]) == ("said\n", 7, 7)
+        assert left_over(job) == []
+        job = poster.post(definition(op("one", "echo hello > /tmp/index.html; httpd -f -p 8080 -h /tmp", expose=8080)))
+        await runs(started, job)
+        await answers(started, f"{service_label(0, 8080, str(job))}.{DOMAIN}", "hello\n")
+    assert left_over(job) == []
+
+
+async def test_without_the_image_the_automatic_choice_is_a_process_and_says_so_in_a_sentence(image: None) -> None:
+    async with run(Settings(port=0, runner="auto", hosts={"nvidia-3060": 1})) as started:
+        missing = {"id": "one", "args": {"image": "localhost/nowhere:1", "cmd": "echo done"}}
+        (entry,) = (await Poster(started).result(Poster(started).post(definition(missing))))["opStates"]
+    assert (entry["status"], out(entry)) == ("success", "done\n")
+    pulls, failed, how = [line["log"] for line in entry["logs"] if line["type"] == "nodeerr"]
+    assert pulls == "The image localhost/nowhere:1 is not here; podman pulls it, for 15 minutes at most.\n"
+    assert failed.startswith("The image localhost/nowhere:1 could not be pulled: ")
+    assert failed.endswith(". Using a process instead.\n")
+    assert how.startswith("Run as a plain process, not in a container")
+
+
+@pytest.mark.parametrize(
+    ("says", "failed"),
+    [
+        ("[ $1 != info ] || exit 1", None),
+        ("[ $1 != info ] || exec sleep 60", None),
+        (
+            "[ $1 != create ] || { echo no rights >&2; exit 125; }",
+            "The container could not be started: no rights. Using a process instead.\n",
+        ),
+    ],
+    ids=["refuses", "hangs", "creates nothing"],
+)
+async def test_an_engine_that_cannot_run_anything(says: str, failed: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("podman", "docker"):
+        engine = tmp_path / name
+        engine.write_text(f"#!/bin/sh\n{says}\n", encoding="utf-8")
+        engine.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(container, "INFO_SECONDS", 0.2)
+    if failed is None:
+        with pytest.raises(Unusable, match="podman is not installed or does not answer to `podman info`"):
+            await choose_runner("podman")
+    async with run(Settings(port=0, runner="auto", hosts={"nvidia-3060": 1})) as started:
+        (entry,) = (await Poster(started).result(Poster(started).post(definition(op("one", "echo done")))))["opStates"]
+    assert out(entry) == "done\n"
+    assert [line["log"] for line in entry["logs"] if line["type"] == "nodeerr"][:-1] == ([failed] if failed else [])
+
+
+@pytest.mark.parametrize("runner", [pytest.param("podman", marks=pytest.mark.long), "process"])
+async def test_a_killed_network_leaves_nothing_that_runs(runner: str, request: pytest.FixtureRequest) -> None:
+    """After a kill -9: what it has started ends by itself."""
     if runner == "podman":
-        assert left_over(job) != []
-        async with run(Settings(port=0, runner="podman", hosts={"nvidia-3060": 1})):
-            assert left_over(job) == []
-        return
-    deadline = time.monotonic() + 10
-    while any(f"marker-{job}".encode() in command_line(pid) for pid in os.listdir("/proc") if pid.isdigit()):
+        request.getfixturevalue("image")
+    child, job = sleeper(runner)
+    with child:
+        child.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + PODMAN_SECONDS
+    marker = f"marker-{job}".encode()
+    while any(marker in environment(pid) for pid in os.listdir("/proc") if pid.isdigit()) or (runner == "podman" and left_over(job)):
         assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
 
 
-def command_line(pid: str) -> bytes:
+@pytest.mark.long
+async def test_what_nobody_could_remove_the_next_network_does(image: None) -> None:
+    """After a power cut, or when all of a network's processes were killed."""
+    child, job = sleeper("podman")
+    with child:
+        for pid in (*children(child.pid), child.pid):
+            os.kill(pid, signal.SIGKILL)
+    assert left_over(job) == ["container", "network"]
+    async with run(Settings(port=0, runner="podman", hosts={"nvidia-3060": 1})):
+        assert left_over(job) == []
+
+
+def sleeper(runner: str) -> tuple[subprocess.Popen[str], str]:
+    """A network in a process of its own, and the job that runs there."""
+    script = Path(__file__).with_name("sleeper.py")
+    child = subprocess.Popen([sys.executable, str(script), runner], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    return child, child.stdout.readline().strip()
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
+
+
+def environment(pid: str) -> bytes:
     try:
         return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return b""
 
 
-async def test_two_networks_at_once_do_not_disturb_each_other(network: Network) -> None:
+@pytest.mark.long
+async def test_two_networks_at_once_do_not_disturb_each_other(network: Network, poster: Poster) -> None:
+    lasting = poster.post(definition(op("one", "sleep 600")))
+    await runs(network, lasting)
     async with run(Settings(port=0, runner="podman", hosts={"nvidia-3060": 1})) as other:
         jobs = [poster.post(definition(op("one", "echo $NOSANA_ID"))) for poster in (Poster(network), Poster(other))]
-        for poster, job in zip((Poster(network), Poster(other)), jobs, strict=True):
-            assert out((await poster.result(job))["opStates"][0]) == f"{job}\n"
+        for owner, job in zip((Poster(network), Poster(other)), jobs, strict=True):
+            assert out((await owner.result(job))["opStates"][0]) == f"{job}\n"
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "getAccountInfo", "params": [str(jobs[0])]}).encode()
         async with ClientSession() as client, client.post(other.url, data=body, headers={"Content-Type": "application/json"}) as answer:
             assert (await answer.json())["result"]["value"] is None
+    running = op_of(network, lasting)
+    assert running is not None
+    assert running.is_running
+    assert left_over(lasting) == ["container", "network"]
+    poster.end(lasting)
+    assert (await poster.result(lasting))["opStates"][0]["status"] == "stopped"

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ FILES = COLLECTION / "playbooks" / "files"
 BIN = Path(sys.executable).parent
 MARKET = "nvidia-3060"
 PATIENCE_SECONDS = 120
+# Without them podman asks for more than it may give, where it runs in a container itself.
+ULIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
 
 
 def described(name: str) -> Any:
@@ -65,6 +67,7 @@ class Awx:
     network: ThreadNetwork
     credential: dict[str, str]
     home: str
+    image: str = ""
     names: Iterator[int] = field(default_factory=lambda: iter(range(1000)))
 
     @property
@@ -96,10 +99,12 @@ class Awx:
             "ANSIBLE_HOME": str(folder / ".ansible"),
             "ANSIBLE_COLLECTIONS_PATH": str(TREE),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONPATH": str(HERE / "audit"),
-            "AUDIT_FILE": str(folder / "audit"),
         }
         command = [str(BIN / "ansible-runner"), "run", str(folder), "-p", f"playbooks/{playbook}.yml", "--ident", "awx"]
+        if self.image:
+            command += isolation(self.image, folder)
+        else:
+            environment |= {"PYTHONPATH": str(HERE / "audit"), "AUDIT_FILE": str(folder / "audit")}
         return Begun(
             folder, subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         )
@@ -116,6 +121,22 @@ class Awx:
         )
         jobs: list[dict[str, Any]] = json.loads(output.stdout.decode().partition("=>")[2])["jobs"]
         return jobs
+
+
+def isolation(image: str, folder: Path) -> list[str]:
+    """Has ansible-runner run a playbook in a container, as AWX does, which can write to the run's folder alone."""
+    inside = {"ANSIBLE_HOME": "/runner/.ansible", "TMPDIR": "/runner/tmp", "PYTHONDONTWRITEBYTECODE": "1"}
+    inside |= {"PYTHONPATH": "/audit", "AUDIT_FILE": "/runner/audit"}
+    options = ["--user=root", "--network=host", "--pull=never", "--read-only", "--read-only-tmpfs=false", *_joined(ULIMITS)]
+    options += [f"--env={name}={value}" for name, value in inside.items()]
+    options += [f"--name=nosana-{folder.parent.name}-{folder.name}-{os.getpid()}"]
+    mounts = ["--container-volume-mount", f"{HERE / 'audit'}:/audit:ro"]
+    isolated = ["--process-isolation", "--process-isolation-executable", "podman", "--container-image", image, *mounts]
+    return isolated + [f"--container-option={option}" for option in options]
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    return [f"{name}={value}" for name, value in zip(words[::2], words[1::2], strict=True)]
 
 
 @dataclass

@@ -6,26 +6,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import itertools
 import json
 import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from .process import GRACE_SECONDS, forward
+from .process import GRACE_SECONDS, Reaper, forward
+from .reaper import remove
 from .runner import Log, OpSpec, RunnerError, Running
 
 PULL_SECONDS: Final = 900.0
+INFO_SECONDS: Final = 20.0
 COMMAND_SECONDS: Final = 60.0
+START_SECONDS: Final = 0.05
+NEVER: Final = "0001-"
+"""How the time begins at which a container has started that has not."""
 LIMITS: Final = (
     *("--memory", "8g", "--pids-limit", "1024", "--shm-size", "4g"),
     *("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"),
     *("--security-opt", "no-new-privileges"),
 )
 LABEL: Final = "org.nosana.localnet"
+_NUMBERS: Final = itertools.count(1)
 _ENGINE_READS: Final = ("LD_", "PODMAN", "DOCKER", "CONTAINER", "REGISTRY", "XDG_", "TMP", "HTTP", "http", "no_proxy", "NO_PROXY", "GO")
 
 
@@ -40,17 +49,23 @@ class ContainerRunner:
         self.name = engine
         self._outside = outside
         self._reachable = reachable
-        self._label = f"{LABEL}={os.getpid()}-{_started(os.getpid())}"
-        self._networks: dict[str, bool] = {}
+        number = next(_NUMBERS)
+        self._mark = f"{os.getpid()}-{number}"  # in every name: two networks may have the same job, by a snapshot
+        self._label = f"{LABEL}={os.getpid()}-{_started(os.getpid())}-{number}"
+        self._reaper = Reaper()
+        self._held = False
+        self._making = asyncio.Lock()
+        self._jobs: set[str] = set()
+        self._networks: set[str] = set()
+        self._volumes: set[str] = set()
         self._addresses: dict[str, dict[str, str]] = {}
-        self._volumes: dict[str, set[str]] = {}
 
     @classmethod
     async def working(cls, engine: str, *, outside: bool = False) -> ContainerRunner | None:
         """The runner, if that engine is installed and answers. What a killed network has left behind is removed."""
         if shutil.which(engine) is None:
             return None
-        code, _out, _error = await _run([engine, "info"], seconds=20)
+        code, _out, _error = await _run([engine, "info"], seconds=INFO_SECONDS)
         if code != 0:
             return None
         runner = cls(engine, outside=outside, reachable=sys.platform == "linux" and (engine == "docker" or os.geteuid() == 0))
@@ -58,30 +73,20 @@ class ContainerRunner:
         return runner
 
     async def start(self, op: OpSpec, log: Log) -> Running:
-        await self._pull(op)
+        await self._pull(op, log)
+        await self._hold()
+        self._jobs.add(op.job)
         network, published = await self._network(op)
-        command = [
-            self.name,
-            "run",
-            "--detach",
-            "--pull",
-            "never",
-            "--name",
-            op.name,
-            "--label",
-            self._label,
-            *LIMITS,
-            "--network",
-            network,
-        ]
+        name = f"{op.name}-{self._mark}"
+        command = [self.name, "create", "--pull", "never", "--name", name, *self._labels(op.job), *LIMITS, "--network", network]
         for alias in (op.name, *op.aliases):
             command += ["--network-alias", alias]
-        for name, address in self._addresses.get(op.job, {}).items():
-            command += ["--add-host", f"{name}:{address}"]
+        for other, address in self._addresses.get(op.job, {}).items():
+            command += ["--add-host", f"{other}:{address}"]
         for port in op.ports if published else ():
             command += ["--publish", f"127.0.0.1::{port}"]
-        for place, name in op.volumes.items():
-            command += ["--volume", f"{await self._volume(op.job, name)}:{place}"]
+        for place, volume in op.volumes.items():
+            command += ["--volume", f"{await self._volume(op.job, volume)}:{place}"]
         if op.work_dir:
             command += ["--workdir", op.work_dir]
         words = ["/bin/sh", "-c", op.command] if isinstance(op.command, str) else list(op.command or [])
@@ -92,34 +97,59 @@ class ContainerRunner:
         silent = {key: value for key, value in op.env.items() if key not in os.environ and not key.startswith(_ENGINE_READS)}
         for key, value in op.env.items():
             command += ["--env", key if key in silent else f"{key}={value}"]
-        code, _out, error = await _run([*command, op.image, *words], seconds=COMMAND_SECONDS, env=os.environ | silent)
-        if code != 0:
-            await _run([self.name, "rm", "--force", "--volumes", op.name], seconds=COMMAND_SECONDS)
-            raise RunnerError("container-start", f"The container could not be started: {_last_line(error)}", 500)
-        container = await Container.follow(self.name, op, log, network, published=published)
-        if container.address:
-            self._addresses.setdefault(op.job, {}).update(dict.fromkeys((op.name, *op.aliases), container.address))
+        try:
+            code, _out, error = await _run([*command, op.image, *words], seconds=COMMAND_SECONDS, env=os.environ | silent)
+            if code != 0:
+                raise RunnerError("container-start", f"The container could not be started: {_last_line(error)}.", 500)
+            container, address = await Container.start(self.name, name, op, log, network, published=published)
+        except BaseException:
+            await asyncio.shield(_run([self.name, "rm", "--force", "--volumes", name], seconds=COMMAND_SECONDS))
+            raise
+        if address:
+            self._addresses.setdefault(op.job, {}).update(dict.fromkeys((op.name, *op.aliases), address))
         if published and not self._outside:
             log("nodeerr", f"{self.name} runs without root here, so this container can reach the outside.\n")
         return container
 
     async def tidy(self, job: str) -> None:
         self._addresses.pop(job, None)
-        if job in self._networks:
-            del self._networks[job]
-            await _run([self.name, "network", "rm", "--force", _network_name(job)], seconds=COMMAND_SECONDS)
-        for volume in self._volumes.pop(job, ()):
-            await _run([self.name, "volume", "rm", "--force", volume], seconds=COMMAND_SECONDS)
+        if job in self._jobs:
+            await asyncio.to_thread(remove, self.name, self._job_label(job))
+            self._jobs.discard(job)
+            self._networks.discard(job)
+            self._volumes = {volume for volume in self._volumes if not volume.startswith(f"{job}-")}
 
     async def close(self) -> None:
-        await self._remove(self._label)
-        for job in {*self._networks, *self._volumes}:
-            await self.tidy(job)
+        if self._held:
+            await asyncio.to_thread(remove, self.name, self._label)
+            self._reaper.release(self._thing)
+        await self._reaper.close()
 
-    async def _pull(self, op: OpSpec) -> None:
+    async def _hold(self) -> None:
+        """From now on the reaper removes what this runner makes, should this process be killed."""
+        await self._reaper.ready()
+        if not self._held:
+            self._held = True
+            self._reaper.hold(self._thing)
+
+    @property
+    def _thing(self) -> str:
+        return f"label {self.name} {self._label}"
+
+    def _labels(self, job: str) -> list[str]:
+        return ["--label", self._label, "--label", self._job_label(job)]
+
+    def _job_label(self, job: str) -> str:
+        return f"{LABEL}.job={job}-{self._mark}"
+
+    def _network_name(self, job: str) -> str:
+        return f"nosana-{job}-{self._mark}"
+
+    async def _pull(self, op: OpSpec, log: Log) -> None:
         code, _out, _error = await _run([self.name, "image", "inspect", op.image], seconds=COMMAND_SECONDS)
         if code == 0:
             return
+        log("nodeerr", f"The image {op.image} is not here; {self.name} pulls it, for {PULL_SECONDS / 60:g} minutes at most.\n")
         with contextlib.ExitStack() as stack:
             env = dict(os.environ)
             if op.login:
@@ -129,29 +159,33 @@ class ContainerRunner:
                 command = [self.name, "login", "--username", op.login.get("username", ""), "--password-stdin", server]
                 code, _out, error = await _run(command, seconds=COMMAND_SECONDS, env=env, given=op.login.get("password", ""))
                 if code != 0:
-                    raise RunnerError("image-pull", f"The registry {server} refused the login: {_last_line(error)}", 401)
+                    raise RunnerError("image-pull", f"The registry {server} refused the login: {_last_line(error)}.", 401)
             code, _out, error = await _run([self.name, "pull", "--quiet", op.image], seconds=PULL_SECONDS, env=env)
         if code != 0:
-            raise RunnerError("image-pull", f"The image {op.image} could not be pulled: {_last_line(error)}", 404)
+            raise RunnerError("image-pull", f"The image {op.image} could not be pulled: {_last_line(error)}.", 404)
 
     async def _network(self, op: OpSpec) -> tuple[str, bool]:
         """The job's network, made when its first op starts; and whether ports have to be published to be reached."""
         published = bool(op.ports) and (self._outside or not self._reachable)
         inner = not self._outside and self._reachable
-        if op.job not in self._networks:
-            kind = ["--internal"] if inner else []
-            command = [self.name, "network", "create", "--label", self._label, *kind, _network_name(op.job)]
-            code, _out, error = await _run(command, seconds=COMMAND_SECONDS)
-            if code != 0:
-                raise RunnerError("network-create", f"No network could be made for the job: {_last_line(error)}", 500)
-            self._networks[op.job] = inner
-        return _network_name(op.job), published
+        async with self._making:  # ops of a group start at the same time
+            if op.job not in self._networks:
+                kind = ["--internal"] if inner else []
+                command = [self.name, "network", "create", *self._labels(op.job), *kind, self._network_name(op.job)]
+                code, _out, error = await _run(command, seconds=COMMAND_SECONDS)
+                if code != 0:
+                    raise RunnerError("network-create", f"No network could be made for the job: {_last_line(error)}.", 500)
+                self._networks.add(op.job)
+        return self._network_name(op.job), published
 
     async def _volume(self, job: str, name: str) -> str:
-        volume = f"{job}-{''.join(letter if letter.isalnum() else '_' for letter in name)}"
-        if volume not in self._volumes.setdefault(job, set()):
-            await _run([self.name, "volume", "create", "--label", self._label, volume], seconds=COMMAND_SECONDS)
-            self._volumes[job].add(volume)
+        volume = f"{job}-{self._mark}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+        async with self._making:
+            if volume not in self._volumes:
+                code, _out, error = await _run([self.name, "volume", "create", *self._labels(job), volume], seconds=COMMAND_SECONDS)
+                if code != 0:
+                    raise RunnerError("volume-create", f"The volume {name} could not be made: {_last_line(error)}.", 500)
+                self._volumes.add(volume)
         return volume
 
     async def _sweep(self) -> None:
@@ -161,48 +195,76 @@ class ContainerRunner:
             _code, out, _error = await _run([*command, *(["--all"] if kind == "container" else [])], seconds=COMMAND_SECONDS)
             for text in {part.rstrip("]") for line in out.splitlines() for part in line.replace(",", " ").replace(":", "=").split()}:
                 _, found, value = text.partition(f"{LABEL}=")
-                pid, _, started = value.partition("-")
-                if found and pid.isdigit() and _started(int(pid)) != started:
-                    await self._remove(f"{LABEL}={value}")
-
-    async def _remove(self, label: str) -> None:
-        for kind, remove in (("container", ["rm", "--force", "--volumes"]), ("network", ["network", "rm"]), ("volume", ["volume", "rm"])):
-            everything = ["--all"] if kind == "container" else []
-            command = [self.name, kind, "ls", "--quiet", "--filter", f"label={label}", *everything]
-            _code, out, _error = await _run(command, seconds=COMMAND_SECONDS)
-            if out.split() and kind == "container":
-                await _run([self.name, "kill", *out.split()], seconds=COMMAND_SECONDS)
-            if out.split():
-                await _run([self.name, *remove, *out.split()], seconds=COMMAND_SECONDS)
+                pid, _, rest = value.partition("-")
+                if found and pid.isdigit() and _started(int(pid)) != rest.partition("-")[0]:
+                    await asyncio.to_thread(remove, self.name, f"{LABEL}={value}")
 
 
 class Container:
-    """A container whose log is followed until it ends."""
+    """A container that runs, with a client of the engine attached, which passes on what it prints.
 
-    def __init__(self, engine: str, op: OpSpec, address: str, ports: dict[int, tuple[str, int]], follower: asyncio.Task[None]):
+    Not `logs --follow`: podman's loses lines that are half written when it looks.
+    """
+
+    def __init__(self, engine: str, name: str, op: OpSpec, ports: dict[int, tuple[str, int]], client: asyncio.subprocess.Process, log: Log):
         self._engine = engine
-        self._name = op.name
-        self._follower = follower
+        self._name = name
+        self._client = client
+        streams = [(client.stdout, "stdout"), (client.stderr, "stderr")]
+        self._readers = [asyncio.create_task(forward(stream, kind, log)) for stream, kind in streams if stream is not None]
         self._last: dict[str, Any] | None = None
-        self.address = address
         self.host = op.name
         self.ports = ports
         self.how = f"Run in a {engine} container of the image {op.image}."
 
     @classmethod
-    async def follow(cls, engine: str, op: OpSpec, log: Log, network: str, *, published: bool) -> Container:
-        form = f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}'
-        _code, out, _error = await _run([engine, "inspect", "--format", form, op.name], seconds=COMMAND_SECONDS)
-        address = out.strip()
-        ports = {}
-        for port in op.ports:
-            ports[port] = (address, port)
-            if published:
-                _code, out, _error = await _run([engine, "port", op.name, f"{port}/tcp"], seconds=COMMAND_SECONDS)
-                ports[port] = ("127.0.0.1", int(out.strip().splitlines()[0].rpartition(":")[2]) if out.strip() else port)
-        return cls(engine, op, address, ports, asyncio.create_task(_follow(engine, op.name, log)))
+    async def start(cls, engine: str, name: str, op: OpSpec, log: Log, network: str, *, published: bool) -> tuple[Container, str]:
+        """The container, and its address in its job's network."""
+        client = await asyncio.create_subprocess_exec(
+            *(engine, "start", "--attach", name),
+            cwd=tempfile.gettempdir(),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C is not for the container
+        )
+        try:
+            address = await cls._address(engine, name, network, client)
+            ports = {}
+            for port in op.ports:
+                ports[port] = (address, port)
+                if published:
+                    _code, out, _error = await _run([engine, "port", name, f"{port}/tcp"], seconds=COMMAND_SECONDS)
+                    ports[port] = ("127.0.0.1", int(out.strip().splitlines()[0].rpartition(":")[2]) if out.strip() else port)
+        except BaseException:
+            await _end(client)
+            raise
+        return cls(engine, name, op, ports, client, log), address
+
+    @staticmethod
+    async def _address(engine: str, name: str, network: str, client: asyncio.subprocess.Process) -> str:
+        """Known as soon as it has started; empty when it has ended already."""
+        form = f'{{{{.State.StartedAt}}}}|{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}'
+        deadline = time.monotonic() + COMMAND_SECONDS
+        while time.monotonic() < deadline:
+            ended = client.returncode is not None
+            _code, out, _error = await _run([engine, "inspect", "--format", form, name], seconds=COMMAND_SECONDS)
+            started, _, address = out.strip().partition("|")
+            if started and not started.startswith(NEVER):
+                return address
+            if ended:
+                _out, error = await client.communicate()
+                reason = _last_line(error.decode("utf-8", "replace"))
+                raise RunnerError("container-start", f"The container could not be started: {reason}.", 500)
+            await asyncio.sleep(START_SECONDS)
+        raise RunnerError("container-start", f"The container could not be started: no answer in {COMMAND_SECONDS:g} s.", 500)
 
     async def wait(self) -> int:
+        try:
+            await asyncio.gather(*self._readers)
+            await self._client.wait()
+        finally:
+            await _end(self._client)
         _code, out, _error = await _run([self._engine, "wait", self._name], seconds=None)
         await self._remove()
         text = out.strip()
@@ -215,8 +277,6 @@ class Container:
         return self._last
 
     async def _remove(self) -> None:
-        await asyncio.wait([self._follower], timeout=GRACE_SECONDS)
-        self._follower.cancel()
         _code, out, _error = await _run([self._engine, "inspect", "--format", "{{json .State}}", self._name], seconds=COMMAND_SECONDS)
         with contextlib.suppress(ValueError):
             state = json.loads(out)
@@ -225,17 +285,11 @@ class Container:
         await _run([self._engine, "rm", "--force", "--volumes", self._name], seconds=COMMAND_SECONDS)
 
 
-async def _follow(engine: str, name: str, log: Log) -> None:
-    child = await asyncio.create_subprocess_exec(
-        engine, "logs", "--follow", name, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    streams = [(child.stdout, "stdout"), (child.stderr, "stderr")]
-    try:
-        await asyncio.gather(*(forward(stream, kind, log) for stream, kind in streams if stream is not None))
-    finally:
-        if child.returncode is None:
-            child.kill()
-        await child.wait()
+async def _end(client: asyncio.subprocess.Process) -> None:
+    if client.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            client.kill()
+        await client.wait()
 
 
 async def _run(
@@ -243,7 +297,12 @@ async def _run(
 ) -> tuple[int, str, str]:
     """Exit code, output and errors of a command that has to end in time."""
     child = await asyncio.create_subprocess_exec(
-        *command, env=env, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *command,
+        cwd=tempfile.gettempdir(),  # podman's monitor may leave a file where it is started
+        env=env,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     try:
         out, error = await asyncio.wait_for(child.communicate(given.encode()), seconds)
@@ -254,10 +313,6 @@ async def _run(
             return 124, "", f"{command[0]} did not answer in {seconds:g} s"
         raise
     return child.returncode or 0, out.decode("utf-8", "replace"), error.decode("utf-8", "replace")
-
-
-def _network_name(job: str) -> str:
-    return f"nosana-{job}"
 
 
 def _started(pid: int) -> str:
@@ -280,4 +335,4 @@ def _alive(pid: int) -> bool:
 
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "no reason given"
+    return lines[-1][:300].rstrip(".") if lines else "no reason given"

@@ -67,6 +67,7 @@ class OpState:
     results: dict[str, list[str] | str] | None = None
     engine_state: dict[str, Any] | None = None
     reason: StopReason | None = None
+    starting: asyncio.Task[Running] | None = None
     running: Running | None = None
     ports: list[int] = field(default_factory=list)
     labels: dict[int, str] = field(default_factory=dict)
@@ -362,8 +363,14 @@ class Flow:
             return
         tries = 0
         while True:
+            op.starting = asyncio.create_task(self._with.runner.start(spec, lambda kind, text: self._log(op, kind, text)))
             try:
-                op.running = await self._with.runner.start(spec, lambda kind, text: self._log(op, kind, text))
+                op.running = await op.starting
+            except asyncio.CancelledError:
+                if op.reason is None:
+                    raise
+                self._end(op, _STATUS[op.reason], EXIT_NOT_STARTED)
+                return
             except RunnerError as error:
                 op.errors.append({"event": error.event, "message": str(error)} | ({"code": error.code} if error.code else {}))
                 self._log(op, "nodeerr", f"{error}\n")
@@ -416,7 +423,9 @@ class Flow:
         if task is None or task.done():
             return
         op.reason = reason
-        if op.running is not None:
+        if op.starting is not None and not op.starting.done():
+            op.starting.cancel()  # an image may take long to be pulled
+        elif op.running is not None:
             await op.running.stop()
         with contextlib.suppress(Exception):
             await asyncio.shield(task)

@@ -27,8 +27,40 @@ SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 GRACE_SECONDS: Final = 2.0
 _READ_BYTES: Final = 16_384
 
-Tell = Callable[[str], None]
-"""Takes a line for the reaper."""
+
+class Reaper:
+    """The process that ends what ops have left running, should this one be killed."""
+
+    def __init__(self) -> None:
+        self._child: asyncio.subprocess.Process | None = None
+        self._starting = asyncio.Lock()
+
+    async def ready(self) -> None:
+        """Started, which is done once."""
+        async with self._starting:
+            if self._child is None:
+                program = str(Path(__file__).with_name("reaper.py"))
+                self._child = await asyncio.create_subprocess_exec(
+                    sys.executable, "-I", program, stdin=asyncio.subprocess.PIPE, start_new_session=True
+                )
+
+    def hold(self, thing: str) -> None:
+        """To be ended with the network."""
+        self._tell(f"+{thing}")
+
+    def release(self, thing: str) -> None:
+        """It has ended."""
+        self._tell(f"-{thing}")
+
+    async def close(self) -> None:
+        if self._child is not None and self._child.stdin is not None:
+            self._child.stdin.close()
+            await self._child.wait()
+
+    def _tell(self, line: str) -> None:
+        pipe = self._child.stdin if self._child is not None else None
+        if pipe is not None and not pipe.is_closing():
+            pipe.write(line.encode() + b"\n")
 
 
 class ProcessRunner:
@@ -37,7 +69,7 @@ class ProcessRunner:
     name = "process"
 
     def __init__(self) -> None:
-        self._reaper: asyncio.subprocess.Process | None = None
+        self._reaper = Reaper()
         self._volumes: dict[str, Path] = {}
 
     async def start(self, op: OpSpec, log: Log) -> Running:
@@ -47,7 +79,7 @@ class ProcessRunner:
             if program is None:
                 shutil.rmtree(home, ignore_errors=True)
                 return await self._stand_in(op)
-            return await Process.start(op, program, home, log, self._volume_env(op), await self._watch())
+            return await Process.start(op, program, home, log, self._volume_env(op), self._reaper)
         except BaseException:
             shutil.rmtree(home, ignore_errors=True)
             raise
@@ -60,23 +92,7 @@ class ProcessRunner:
     async def close(self) -> None:
         for job in list(self._volumes):
             await self.tidy(job)
-        if self._reaper is not None and self._reaper.stdin is not None:
-            self._reaper.stdin.close()
-            await self._reaper.wait()
-
-    async def _watch(self) -> Tell:
-        """What tells the reaper of process groups."""
-        if self._reaper is None:
-            self._reaper = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", str(Path(__file__).with_name("reaper.py")), stdin=asyncio.subprocess.PIPE, start_new_session=True
-            )
-        pipe = self._reaper.stdin
-
-        def tell(line: str) -> None:
-            if pipe is not None and not pipe.is_closing():
-                pipe.write(line.encode() + b"\n")
-
-        return tell
+        await self._reaper.close()
 
     def _volume_env(self, op: OpSpec) -> dict[str, str]:
         """A process has no mounts: it finds the directory of a volume in NOSANA_VOLUME_<NAME>."""
@@ -117,18 +133,18 @@ class Process:
 
     host = "127.0.0.1"
 
-    def __init__(self, child: asyncio.subprocess.Process, op: OpSpec, home: Path, readers: list[asyncio.Task[None]], tell: Tell):
+    def __init__(self, child: asyncio.subprocess.Process, op: OpSpec, home: Path, readers: list[asyncio.Task[None]], reaper: Reaper):
         self._child = child
         self._home = home
         self._readers = readers
-        self._tell = tell
+        self._reaper = reaper
         self.how = f"Run as a plain process, not in a container; the image {op.image} was not used."
         if op.volumes:
             self.how += " A process has no mounts: volumes are directories named by NOSANA_VOLUME_<NAME>."
         self.ports = {port: (self.host, port) for port in op.ports}
 
     @classmethod
-    async def start(cls, op: OpSpec, program: list[str], home: Path, log: Log, volumes: dict[str, str], tell: Tell) -> Process:
+    async def start(cls, op: OpSpec, program: list[str], home: Path, log: Log, volumes: dict[str, str], reaper: Reaper) -> Process:
         for port in op.ports:
             if _in_use(port):
                 words = (
@@ -136,6 +152,7 @@ class Process:
                 )
                 raise RunnerError("container-start", words, 500)
         # Nothing of this process's own environment: it may hold the keys of whoever runs the network.
+        await reaper.ready()
         env = {"PATH": f"{home / '.bin'}:{SYSTEM_PATH}", "HOME": str(home), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", **op.env, **volumes}
         try:
             child = await asyncio.create_subprocess_exec(
@@ -149,13 +166,13 @@ class Process:
             )
         except (OSError, ValueError) as error:
             raise RunnerError("container-start", f"{program[0]} could not be started: {error}.", 500) from None
-        tell(f"+{child.pid} {home}")
+        reaper.hold(_group(child, home))
         readers = [
             asyncio.create_task(forward(stream, kind, log))
             for stream, kind in ((child.stdout, "stdout"), (child.stderr, "stderr"))
             if stream is not None
         ]
-        return cls(child, op, home, readers, tell)
+        return cls(child, op, home, readers, reaper)
 
     async def state(self) -> dict[str, Any] | None:
         return None
@@ -178,11 +195,16 @@ class Process:
         self._signal(signal.SIGKILL)  # whatever it left behind in its session
         await asyncio.gather(*self._readers, return_exceptions=True)
         shutil.rmtree(self._home, ignore_errors=True)
-        self._tell(f"-{self._child.pid}")
+        self._reaper.release(_group(self._child, self._home))
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, number)
+
+
+def _group(child: asyncio.subprocess.Process, home: Path) -> str:
+    """The reaper's word for it."""
+    return f"group {child.pid} {home}"
 
 
 class StandIn:
@@ -258,12 +280,14 @@ def _page(op: OpSpec, port: int) -> Callable[[web.Request], Awaitable[web.Respon
 async def forward(stream: asyncio.StreamReader, kind: str, log: Log) -> None:
     """Whole lines as far as possible; a very long one comes in pieces."""
     rest = b""
-    while chunk := await stream.read(_READ_BYTES):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            log(kind, line.decode("utf-8", "replace") + "\n")
-        if len(rest) >= _READ_BYTES:
+    try:
+        while chunk := await stream.read(_READ_BYTES):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                log(kind, line.decode("utf-8", "replace") + "\n")
+            if len(rest) >= _READ_BYTES:
+                log(kind, rest.decode("utf-8", "replace"))
+                rest = b""
+    finally:
+        if rest:
             log(kind, rest.decode("utf-8", "replace"))
-            rest = b""
-    if rest:
-        log(kind, rest.decode("utf-8", "replace"))
