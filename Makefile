@@ -255,7 +255,7 @@ roles:
 	@cd "$(COLLECTION)/tests/roles" && $(RUN_IN_DEV) "$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(or $(TESTS),.)
 
 .PHONY: matrix
-matrix: $(DEV)/.localnet tree ## every cell of tools/matrix.toml; CELLS='2.22* *-older' and SUITES='unit both_ways secrets' choose
+matrix: $(DEV)/.localnet tree ## every cell of tools/matrix.toml (half an hour, two at a time); CELLS='2.22* *-older' and SUITES='unit both_ways secrets' choose
 	$(call say,$(SUITES) in the cells $(or $(CELLS),*))
 	@JOBS=$(JOBS) "$(DEV)/bin/python" tools/matrix.py run "$(CACHE)" "$(SUITES)" $(foreach cell,$(CELLS),'$(cell)')
 
@@ -350,7 +350,7 @@ changelog: $(DEV)/.localnet ## make CHANGELOG.rst of the fragments, for the vers
 
 # Everything that can be checked before a tag is set; what is checked is the artefact and the wheel, not the checkout.
 .PHONY: release-check
-release-check: $(RELEASE)/.installed $(DEV)/.localnet $(GALAXY)/.installed ## the checklist of a release: artefact, demo of it on every ansible-core, lint, importer, licences, wheel
+release-check: $(RELEASE)/.installed $(DEV)/.localnet $(GALAXY)/.installed ## the checklist of a release: artefact, demo of it on every ansible-core, lint, importer, licences, wheel; four minutes
 	$(call say,The artefact with its changelog)
 	@rm -rf "$(CACHE)/release" && "$(PYTHON)" tools/tree.py "$(CACHE)/release/tree" >/dev/null
 	@cd "$(RELEASED)" && $(RUN_IN_DEV) "$(PYTHON)" "$(CURDIR)/tools/release.py" changelog
@@ -359,6 +359,7 @@ release-check: $(RELEASE)/.installed $(DEV)/.localnet $(GALAXY)/.installed ## th
 	@"$(DEV)/bin/reuse" lint --quiet || "$(DEV)/bin/reuse" lint
 	$(call say,ansible-lint (production))
 	@cd "$(RELEASED)" && PATH="$(RELEASE)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CACHE)/release/tree" ansible-lint --nocolor --strict
+	@PATH="$(RELEASE)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CACHE)/release/tree" ansible-lint --nocolor --strict examples/*.yml
 	$(call say,galaxy-importer)
 	@cd "$(CACHE)/release" && PATH="$(GALAXY)/bin:$$PATH" GALAXY_IMPORTER_CONFIG="$(CURDIR)/tools/galaxy-importer.cfg" \
 		"$(RELEASE)/bin/python" "$(CURDIR)/tools/release.py" importer "$(GALAXY)/bin/python" "$(CACHE)"/release/artefact/nosana-compute-*.tar.gz
