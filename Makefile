@@ -34,13 +34,6 @@ KIT := $(CACHE)/kit
 # The validator listens on every interface, so it gets a network of its own; EXPOSED=yes runs it in this machine's.
 ALONE = $(if $(EXPOSED),,python "$(CURDIR)/tools/alone.py")
 
-# The supported releases of ansible-core, each with the oldest Python that it runs on here.
-CORES := 2.19.14 2.20.10 2.21.5 2.22.0rc1
-PYTHON_OF_2.19.14 := 3.11
-PYTHON_OF_2.20.10 := 3.12
-PYTHON_OF_2.21.5 := 3.12
-PYTHON_OF_2.22.0rc1 := 3.13
-
 LOCALNET_FILES := $(shell find localnet/src localnet/program/nosana_jobs.so localnet/pyproject.toml -type f ! -name '*.pyc' 2>/dev/null)
 UNIT := tests/unit
 FUZZ := tests/fuzz
@@ -52,7 +45,7 @@ SIMULATION := tests/simulation
 SEEDS ?= 200
 BATCH ?= 100
 PARALLEL ?= 8
-SUITES ?= both_ways secrets
+SUITES ?= unit both_ways
 JOBS ?= 2
 # The longest first, so that they end together.
 ALL_TESTS := test-localnet test-ansible test-plays test-secrets test-both-ways test-line-a test-docs test-simulation test-fuzz test-roles \
@@ -91,7 +84,7 @@ test-ansible: tree
 # --- parts of the tests ----------------------------------------------------------------------------------------------
 
 .PHONY: lint
-lint: $(DEV)/.localnet tree ## ruff, mypy --strict, REUSE licences
+lint: $(DEV)/.localnet tree ## ruff, mypy --strict, REUSE licences, the table of versions
 	$(call say,ruff)
 	@"$(DEV)/bin/ruff" check . && "$(DEV)/bin/ruff" format --check --quiet . || { echo "run: make format"; exit 1; }
 	$(call say,mypy --strict)
@@ -101,10 +94,13 @@ lint: $(DEV)/.localnet tree ## ruff, mypy --strict, REUSE licences
 	@"$(DEV)/bin/mypy" --config-file pyproject.toml --cache-dir "$(CACHE)/mypy" tools localnet/program/build.py
 	$(call say,licences)
 	@"$(DEV)/bin/reuse" lint --quiet || "$(DEV)/bin/reuse" lint
+	$(call say,versions in the README)
+	@"$(DEV)/bin/python" tools/matrix.py check || { echo "run: make format"; exit 1; }
 
 .PHONY: format
-format: $(DEV)/.localnet ## put the code into its form
+format: $(DEV)/.localnet ## put the code, and the README's table of versions, into their form
 	@"$(DEV)/bin/ruff" check --fix --quiet . ; "$(DEV)/bin/ruff" format --quiet .
+	@"$(DEV)/bin/python" tools/matrix.py write
 
 .PHONY: test-unit
 test-unit: $(DEV)/.localnet tree ## the collection's unit tests, with the newest Solana libraries
@@ -221,7 +217,7 @@ plays:
 .PHONY: bench
 bench: $(DEV)/.localnet tree ## how quick the collection is and how often it asks, against what was promised
 	$(call say,the collection measured)
-	@cd "$(COLLECTION)" && $(RUN_IN_DEV) "$(DEV)/bin/python" tests/bench/bench.py "$(CACHE)/bench.json" "$(CURDIR)/tools/bench_localnet.py"
+	@cd "$(COLLECTION)" && $(RUN_IN_DEV) PYTHONPATH="$(TREE):$(COLLECTION)/tests/shared" "$(DEV)/bin/python" tests/bench/bench.py "$(CACHE)/bench.json" "$(CURDIR)/tools/bench_localnet.py"
 
 .PHONY: bench-localnet
 bench-localnet: $(DEV)/.localnet ## how fast the local network is, against what was promised
@@ -268,13 +264,10 @@ test-batch: $(DEV)/.localnet tree ## a batch of 100 jobs, 8 at a time, killed in
 roles:
 	@cd "$(COLLECTION)/tests/roles" && $(RUN_IN_DEV) "$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(or $(TESTS),.)
 
-.PHONY: test-cores
-test-cores: tree $(CORES:%=$(CACHE)/venv/core-%/.localnet) ## secrets, and action plugins against modules, on every supported ansible-core
-	@for suite in $(SUITES); do for core in $(CORES); do \
-		printf '\n== %s with ansible-core %s\n' "$$suite" "$$core"; \
-		( cd "tests/$$suite" && PATH="$(CACHE)/venv/core-$$core/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" \
-			"$(CACHE)/venv/core-$$core/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . . ) || exit 1; \
-	done; done
+.PHONY: matrix
+matrix: $(DEV)/.localnet tree ## every cell of tools/matrix.toml (half an hour, two at a time); CELLS='2.22* *-older' and SUITES='unit both_ways secrets' choose
+	$(call say,$(SUITES) in the cells $(or $(CELLS),*))
+	@JOBS=$(JOBS) "$(DEV)/bin/python" tools/matrix.py run "$(CACHE)" "$(SUITES)" $(foreach cell,$(CELLS),'$(cell)')
 
 .PHONY: test-ground
 test-ground: $(DEV)/.localnet tree ## modules without a home, on a full disk, beside broken caches, behind proxies, without a network, with a wrong clock
@@ -392,7 +385,7 @@ changelog: $(DEV)/.localnet ## make CHANGELOG.rst of the fragments, for the vers
 
 # Everything that can be checked before a tag is set; what is checked is the artefact and the wheel, not the checkout.
 .PHONY: release-check
-release-check: $(RELEASE)/.installed $(DEV)/.localnet $(GALAXY)/.installed $(CORES:%=$(CACHE)/venv/core-%/.localnet) ## the checklist of a release: artefact, demo of it on every ansible-core, lint, importer, licences, wheel
+release-check: $(RELEASE)/.installed $(DEV)/.localnet $(GALAXY)/.installed ## the checklist of a release: artefact, demo of it on every ansible-core, lint, importer, licences, wheel; four minutes
 	$(call say,The artefact with its changelog)
 	@rm -rf "$(CACHE)/release" && "$(PYTHON)" tools/tree.py "$(CACHE)/release/tree" >/dev/null
 	@cd "$(RELEASED)" && $(RUN_IN_DEV) "$(PYTHON)" "$(CURDIR)/tools/release.py" changelog
@@ -401,6 +394,7 @@ release-check: $(RELEASE)/.installed $(DEV)/.localnet $(GALAXY)/.installed $(COR
 	@"$(DEV)/bin/reuse" lint --quiet || "$(DEV)/bin/reuse" lint
 	$(call say,ansible-lint (production))
 	@cd "$(RELEASED)" && PATH="$(RELEASE)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CACHE)/release/tree" ansible-lint --nocolor --strict
+	@PATH="$(RELEASE)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CACHE)/release/tree" ansible-lint --nocolor --strict examples/*.yml
 	$(call say,galaxy-importer)
 	@cd "$(CACHE)/release" && PATH="$(GALAXY)/bin:$$PATH" GALAXY_IMPORTER_CONFIG="$(CURDIR)/tools/galaxy-importer.cfg" \
 		"$(RELEASE)/bin/python" "$(CURDIR)/tools/release.py" importer "$(GALAXY)/bin/python" "$(CACHE)"/release/artefact/nosana-compute-*.tar.gz
@@ -408,14 +402,8 @@ release-check: $(RELEASE)/.installed $(DEV)/.localnet $(GALAXY)/.installed $(COR
 	@"$(RELEASE)/bin/python" -m build --wheel --no-isolation --outdir "$(CACHE)/release/dist" localnet | tail -n 1
 	@"$(PYTHON)" -m venv "$(CACHE)/release/empty" && "$(CACHE)/release/empty/bin/python" -m pip install -q --disable-pip-version-check "$(CACHE)"/release/dist/*.whl
 	@cd "$(CACHE)/release" && empty/bin/nosana-localnet run --runner process -- empty/bin/python "$(CURDIR)/tools/release.py" wheel
-	@for core in $(CORES); do \
-		printf '\n== The demonstration of the artefact, with ansible-core %s\n' "$$core"; \
-		place="$(CACHE)/release/core-$$core"; bin="$(CACHE)/venv/core-$$core/bin"; mkdir -p "$$place"; \
-		ANSIBLE_COLLECTIONS_PATH="$$place" "$$bin/ansible-galaxy" collection install --offline -p "$$place" "$(CACHE)"/release/artefact/nosana-compute-*.tar.gz >"$$place/log" \
-		&& ( cd "$$place" && PATH="$$bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$$place" ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false \
-			nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py" ) >>"$$place/log" 2>&1 \
-		&& tail -n 1 "$$place/log" || { cat "$$place/log"; exit 1; }; \
-	done
+	$(call say,The demonstration of the artefact with every ansible-core)
+	@JOBS=$(JOBS) RUNNER=$(RUNNER) "$(DEV)/bin/python" tools/matrix.py run "$(CACHE)" artefact first
 	@"$(RELEASE)/bin/python" tools/release.py rest
 
 .PHONY: tree
@@ -470,15 +458,6 @@ $(COMPILER)/.installed: tools/requirements/compiler.txt
 $(ATHERIS)/.installed: tools/requirements/atheris.txt tools/requirements/demo.txt
 	$(call venv,$(ATHERIS),$<)
 	@touch $@
-
-# python3.12 where it is on the PATH and really starts (a pyenv shim may not), else pyenv's own.
-$(CORES:%=$(CACHE)/venv/core-%/.installed): $(CACHE)/venv/core-%/.installed: tools/requirements/secrets.txt tools/requirements/demo.txt
-	@printf '\n== Install ansible-core %s\n' "$*"
-	@for python in python$(PYTHON_OF_$*) "$$HOME"/.pyenv/versions/$(PYTHON_OF_$*)*/bin/python; do \
-		"$$python" -c '' 2>/dev/null || continue; \
-		rm -rf "$(@D)" && "$$python" -m venv "$(@D)" && \
-		"$(@D)/bin/python" -m pip install -q --disable-pip-version-check -r tools/requirements/secrets.txt "ansible-core==$*" && touch $@; exit; \
-	done; echo "ansible-core $* needs Python $(PYTHON_OF_$*), which was not found."; exit 1
 
 %/.localnet: %/.installed $(LOCALNET_FILES)
 	@"$*/bin/python" -m pip install -q --disable-pip-version-check --force-reinstall --no-deps ./localnet

@@ -22,7 +22,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 REST = """
 Everything that can be checked is. What is left, for version {version}:
-  1. make test, on the commit that is released
+  1. make test and make matrix, on the commit that is released
   2. make changelog, and commit what it made
   3. git tag v{version}, push it; the artefact is built from the tag: make build
   4. ansible-galaxy collection publish, and the wheel of localnet/ to PyPI

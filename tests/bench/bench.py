@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from asking import asked
+from tested import BIN, other_python
 
 from nosana_localnet.rpc import routes
 from nosana_localnet.rpc.protocol import Call, answer
 from nosana_localnet.server import Settings
 from nosana_localnet.thread import ThreadNetwork, running
 
-BIN = Path(sys.executable).parent
 REPEATS = 3
 TASKS = 20
 MORE_TASKS = 100
@@ -101,10 +101,7 @@ class Bench:
                 "PATH": f"{BIN}:{os.environ['PATH']}",
             }
         )
-        self.module_python = scratch / "bin" / "python"
-        self.module_python.parent.mkdir()
-        self.module_python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
-        self.module_python.chmod(0o755)
+        self.module_python = other_python(scratch)
 
     def play(self, tasks: list[dict[str, Any]], *, changed: int | None = None, module: bool = False) -> Ran:
         """Runs tasks in a play of their own. `changed`: how many of them have to say that they changed something."""

@@ -5,22 +5,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
+
+from tested import BIN
 
 HERE = Path(__file__).parent
 CALLBACKS = HERE.parent / "secrets" / "callback"
 TREE = os.environ["ANSIBLE_COLLECTIONS_PATH"]
-BIN = Path(sys.executable).parent
-
-
-def other_python(directory: Path) -> Path:
-    """The same Python under another name: to Ansible it is another interpreter, so the module is started."""
-    path = directory / "bin" / "python"
-    path.parent.mkdir()
-    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
-    path.chmod(0o755)
-    return path
 
 
 def environment(directory: Path, wanted: dict[str, str]) -> dict[str, str]:

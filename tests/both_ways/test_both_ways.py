@@ -7,14 +7,14 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BIN, HERE, environment, other_python, results
+from conftest import HERE, environment, results
 from solders.keypair import Keypair
+from tested import BIN, PYTHON, other_python
 
 from nosana_localnet.server import Settings
 from nosana_localnet.thread import running
@@ -78,7 +78,7 @@ def compared(result: dict[str, Any]) -> dict[str, Any]:
 def ways(tmp_path_factory: pytest.TempPathFactory) -> tuple[Way, Way]:
     """The controller's own process, and the module."""
     directory = tmp_path_factory.mktemp("ways")
-    return play(directory / "action", Path(sys.executable)), play(directory / "module", other_python(directory))
+    return play(directory / "action", PYTHON), play(directory / "module", other_python(directory))
 
 
 def test_equal_field_by_field(ways: tuple[Way, Way]) -> None:
@@ -127,7 +127,7 @@ def test_an_interpreter_without_what_is_needed(trouble: str, where: str, tmp_pat
     library, code, words = BAD_LIBRARIES[trouble]
     (tmp_path / "lib" / library).mkdir(parents=True)
     (tmp_path / "lib" / library / "__init__.py").write_text(code + "\n", encoding="utf-8")
-    interpreter = sys.executable if where == "action" else other_python(tmp_path)
+    interpreter = PYTHON if where == "action" else other_python(tmp_path)
     command = [BIN / "ansible", "localhost", "-m", "nosana.compute.nosana_wallet_info", "-e", f"ansible_python_interpreter={interpreter}"]
     given = environment(tmp_path, {"PYTHONPATH": str(tmp_path / "lib"), "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true"})
     ran = subprocess.run(command, env=given, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
@@ -135,6 +135,6 @@ def test_an_interpreter_without_what_is_needed(trouble: str, where: str, tmp_pat
     ((_kind, _task, result),) = map(json.loads, results(tmp_path).splitlines())
     assert f"The Python library {library} " in result["msg"]
     assert words in result["msg"]
-    assert f"{sys.executable} -m pip install '{library}>=" in result["msg"]
+    assert f"{PYTHON} -m pip install '{library}>=" in result["msg"]
     assert result["failure"]["code"] == "missing_library"
     assert "Traceback" not in ran.stdout + ran.stderr

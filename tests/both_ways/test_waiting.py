@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BIN, environment, other_python
+from conftest import environment
+from tested import BIN, other_python
 
 from nosana_localnet.server import Settings
 from nosana_localnet.thread import ThreadNetwork, running

@@ -13,7 +13,6 @@ import json
 import os
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,10 +25,10 @@ import pytest
 import relay as relay_module
 from cases import QUIET_MARKET, Case, cases, definition, plant, setup
 from plants import OTHER_WALLET, PLANTS, WALLET
+from tested import BIN, PYTHON, other_python
 
 HERE = Path(__file__).parent
 TREE = os.environ["ANSIBLE_COLLECTIONS_PATH"]
-BIN = Path(sys.executable).parent
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def world(nosana_network: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def main_runs(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Run]]]:
     """The long runs go on beside the short ones, each with its own jobs. Two start the modules; all else is done by the action plugins."""
 
-    module = other_python(world.outside)
+    module = str(other_python(world.outside))
 
     def work(who: str, *options: str, **more: Any) -> Run:
         prepared = run(world, world.outside / who, setup(who))
@@ -103,14 +102,6 @@ def main_runs(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             "run": pool.submit(work, "run", "--diff", "-vvvv", runner=True, ANSIBLE_PYTHON_INTERPRETER=module),
             "here": pool.submit(work, "here", "--diff", "-vvvv"),
         }
-
-
-def other_python(directory: Path) -> str:
-    """The same Python under another name: to Ansible it is another interpreter, so it starts the modules."""
-    path = directory / "python"
-    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
-    path.chmod(0o755)
-    return str(path)
 
 
 def playbook(tasks: list[Case], directory: Path) -> Path:
@@ -149,7 +140,7 @@ def environment_of(world: World, directory: Path, **more: str) -> dict[str, str]
         "ANSIBLE_HOME": str(home / ".ansible"),
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+        "ANSIBLE_PYTHON_INTERPRETER": str(PYTHON),
         "ANSIBLE_LOG_PATH": str(directory / "ansible.log"),
         "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
         "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.tree,ansible.builtin.junit,spy_dump",
