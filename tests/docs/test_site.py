@@ -18,7 +18,7 @@ from browser import PROGRAM, Page, browser  # noqa: E402
 from links import dead  # noqa: E402
 
 SITE = Path(os.environ.get("NOSANA_SITE", CHECKOUT / ".cache" / "docs" / "html"))
-WIDTHS = (390, 1280)
+WIDTHS = (360, 1280)
 LOADED = "document.readyState === 'complete' && location.href.endsWith({name!r})"
 # What is wider than the page and does not scroll by itself.
 WIDE = """(width => {
@@ -69,9 +69,11 @@ def test_every_plugin_has_its_page() -> None:
     names = {file.name for file in (SITE / "plugins").glob("*.html")}
     modules = {f"{file.stem}_module.html" for file in (CHECKOUT / "plugins" / "modules").glob("nosana_*.py")}
     filters = {f"{file.stem}_filter.html" for file in (CHECKOUT / "plugins" / "filter").glob("*.yml")}
+    roles = {f"{folder.name}_role.html" for folder in (CHECKOUT / "roles").iterdir()}
     assert len(modules) >= 4
     assert len(filters) >= 2
-    assert modules | filters | {"nosana_inventory.html", "job_lookup.html"} <= names
+    assert len(roles) >= 2
+    assert modules | filters | roles | {"nosana_inventory.html", "job_lookup.html"} <= names
 
 
 @pytest.mark.parametrize(
