@@ -95,3 +95,10 @@ def test_a_dead_link_is_seen(tmp_path: Path, body: str, trouble: str | None) -> 
     found = dead(tmp_path)
     assert len(found) == (trouble is not None)
     assert trouble is None or trouble in found[0]
+
+
+def test_quotes_stay_as_they_are_printed() -> None:
+    """A sentence of the page is what a task has said, letter by letter, so that it is found."""
+    page = (SITE / "troubleshooting.html").read_text(encoding="utf-8")
+    assert "such as 4090 or 'rtx 3060', of at most" in page
+    assert "’" not in page
