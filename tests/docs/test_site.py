@@ -101,4 +101,4 @@ def test_quotes_stay_as_they_are_printed() -> None:
     """A sentence of the page is what a task has said, letter by letter, so that it is found."""
     page = (SITE / "troubleshooting.html").read_text(encoding="utf-8")
     assert "such as 4090 or 'rtx 3060', of at most" in page
-    assert "’" not in page
+    assert "\u2019" not in page
