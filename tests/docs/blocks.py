@@ -1,6 +1,6 @@
 """The fenced blocks of the documentation's pages, and what each mark after the language asks of a test.
 
-```yaml NAME         a file of this name; ```python NAME too
+```yaml NAME         a file of this name, which its first line says as well; ```python NAME too
 ```sh network        starts a local network, whose exported variables the blocks below it have
 ```sh run, fails     a command that succeeds, or that fails
 ```text shows        lines that the last command has printed, in this order; … stands for anything

@@ -43,6 +43,13 @@ def test_no_example_does_without_a_mark(page: Path) -> None:
     assert indented(page.read_text(encoding="utf-8")) == []
 
 
+@pytest.mark.parametrize("page", stories(), ids=lambda page: page.stem)
+def test_a_file_says_its_name(page: Path) -> None:
+    """The mark behind the language is seen by nobody who reads the page."""
+    files = [(block.mark.split()[-1], block.text) for block in blocks(page) if block.language in ("yaml", "python") and "." in block.mark]
+    assert [name for name, text in files if not text.startswith(f"# {name}\n")] == []
+
+
 def test_code_that_is_only_indented_is_seen() -> None:
     assert indented("a\n\n    make\n\n```sh\n\n    b\n```\n") == [3]
 
