@@ -29,9 +29,9 @@ from nosana_localnet.thread import ThreadNetwork
 LAMPORTS_PER_SOL, BASE_UNITS_PER_NOS = 10**9, 10**6
 PRICE, TIMEOUT, EXPIRATION = 43, 600, 86_400
 LOOK_SECONDS = 0.2
-# A task sleeps just so long only until nothing older can land any more.
+# A task sleeps just so long only until nothing older can land any more, unless a test gives it such a wait_sleep.
 LONG_SECONDS = 5.0
-SETTLED_SLOTS, PLAINLY_SETTLED_SLOTS = 152, 301
+SETTLED_SLOTS, PLAINLY_SETTLED_SLOTS = 172, 341
 
 
 @dataclass(frozen=True)
