@@ -51,7 +51,6 @@ _STALE_BLOCKHASH_SECONDS = 20.0
 # An address that was looked at while the definition was pinned is looked at again when that took longer.
 _SLOW_PINNING_SECONDS = 1.0
 _MOST_SIGNATURES = 1000
-_HISTORY_LAG_SECONDS = 8.0
 _RECEIPT_ATTEMPTS, _RECEIPT_SLEEP_SECONDS = 10, 0.5
 
 
@@ -264,9 +263,6 @@ class Applier:
         unused has an older blockhash, see :meth:`carry_out`.
         """
         history = await self._rpc.get_signatures_for_address(job, limit=_MOST_SIGNATURES)
-        if not history:
-            await self._clock.sleep(_HISTORY_LAG_SECONDS)  # a job whose account is there already may not be in the history yet
-            history = await self._rpc.get_signatures_for_address(job, limit=_MOST_SIGNATURES)
         return history[-1].slot if history else 0
 
     async def _may_have_landed(self, draft: Draft) -> bool:

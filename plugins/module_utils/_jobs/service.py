@@ -47,6 +47,7 @@ __all__ = ["MOST_TIMEOUT_SECONDS", "Declaration", "JobService", "Outcome", "Wait
 _RACES = 5
 _RACE_SLEEP_SECONDS = 0.5
 _NAMED_ADDRESSES = 10
+_HISTORY_LAG_SECONDS = 8.0
 
 
 @dataclass(frozen=True)
@@ -321,7 +322,10 @@ class JobService:
                 )
                 self._tell(line_about(name, line))
 
-        slot = await self._applier.first_use(freed) if first_use is None else first_use
+        slot = first_use or await self._applier.first_use(freed)
+        if not slot:  # a job that is seen already may not be in the node's history yet
+            await self._clock.sleep(_HISTORY_LAG_SECONDS)
+            slot = await self._applier.first_use(freed)
         try:
             with self._waiting():
                 waited = await self._sender.outlast(slot, seen_slot, begin)
