@@ -29,9 +29,9 @@ from nosana_localnet.thread import ThreadNetwork
 LAMPORTS_PER_SOL, BASE_UNITS_PER_NOS = 10**9, 10**6
 PRICE, TIMEOUT, EXPIRATION = 43, 600, 86_400
 LOOK_SECONDS = 0.2
-# A task sleeps just so long only until nothing older can land any more.
+# A task sleeps just so long only until nothing older can land any more, unless a test gives it such a wait_sleep.
 LONG_SECONDS = 5.0
-SETTLED_SLOTS = 301
+SETTLED_SLOTS, PLAINLY_SETTLED_SLOTS = 172, 341
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Patience:
 
     async def sleep(self, seconds: float) -> None:
         if seconds == LONG_SECONDS and self.stage.alone:
-            await asyncio.to_thread(self.stage.network.warp, SETTLED_SLOTS * SLOT_SECONDS / 2)
+            await asyncio.to_thread(self.stage.network.warp, SETTLED_SLOTS * SLOT_SECONDS)
         else:
             await self.real.sleep(seconds)
 
@@ -146,9 +146,9 @@ class Stage:
         return self.chain.url == self.network.url
 
     def settle(self) -> None:
-        """Lets so much time pass that it is plain that nothing can land any more which was signed before."""
+        """Lets so much time pass that nothing can land any more which was signed before; on a local network, that this is plain at a glance."""
         if self.alone:
-            self.network.warp(SETTLED_SLOTS * SLOT_SECONDS)
+            self.network.warp(PLAINLY_SETTLED_SLOTS * SLOT_SECONDS)
             return
         last = self.chain.slot() + SETTLED_SLOTS
         until(lambda: self.chain.slot() > last, seconds=150)

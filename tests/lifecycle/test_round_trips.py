@@ -45,6 +45,11 @@ def observed(relay: Relay) -> Callable[..., Waves]:
 Run = Callable[..., Waves]
 
 
+def glance(stage: Stage) -> int:
+    """Whether it has to be asked if the last job has settled: on a real node it is too young for that to be plain at a glance."""
+    return 0 if stage.alone else 1
+
+
 def given_up(stage: Stage, poster: Poster) -> Host:
     """A job of the poster's that its host gave up."""
     host = stage.host(poster.market)
@@ -163,7 +168,7 @@ def test_posting_what_was_removed(stage: Stage, observed: Run) -> None:
     for _time in range(2):
         assert observed(poster, ["delist"], state="absent").before_confirmation <= 4
         stage.settle()
-        assert observed(poster, ["post"]).before_confirmation <= 6
+        assert observed(poster, ["post"]).before_confirmation <= 6 + glance(stage)
 
 
 def test_posting_again_what_is_over(stage: Stage, observed: Run) -> None:
@@ -184,14 +189,14 @@ def test_replacing(stage: Stage, observed: Run) -> None:
     poster.post()
     stage.settle()
     waves = observed(poster, ["delist", "post"], env={"COLOUR": "red"})
-    assert (waves.before_confirmation, waves.trips[1]) == (5, ["read"])
+    assert (waves.before_confirmation, waves.trips[1]) == (5 + glance(stage), ["read"])
 
 
 def test_replacing_what_was_given_up(stage: Stage, observed: Run) -> None:
     poster = stage.poster()
     given_up(stage, poster)
     stage.settle()
-    assert observed(poster, ["recover", "post"]).before_confirmation <= 6
+    assert observed(poster, ["recover", "post"]).before_confirmation <= 6 + glance(stage)
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -246,6 +246,24 @@ def test_a_signal_while_the_module_waits_still_gives_a_result(waiting: Waiting, 
     assert f"({job}) was interrupted; it goes on and costs" in result["msg"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_while_a_young_job_settles_gives_a_result_too(waiting: Waiting, tmp_path: Path, number: signal.Signals) -> None:
+    """Nothing was sent by then, and nothing is sent any more."""
+    job = waiting.poster.post()
+    before = waiting.poster.money
+    with relaying(waiting.stage.chain.url, waiting.stage.network.url) as relay:
+        process = _module(waiting.poster, tmp_path, **relay.options, image="httpd")
+        until(lambda: "getBlock" in relay.kinds and "getEpochInfo" in relay.kinds)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+        assert "sendTransaction" not in relay.kinds
+    result = json.loads(output)
+    assert (result["failed"], result["failure"]["code"], result["changed"], result["actions"]) == (True, "interrupted", False, [])
+    assert (result["id"], result["status"], errors) == (str(job), "pending", b"")
+    assert result["msg"].endswith(f"was interrupted; {job} is left as it was, so run the task again.")
+    assert (waiting.stage.chain.jobs_of(waiting.poster.address), waiting.poster.money) == ([job], before)
+
+
 def test_who_does_not_wait_does_not_pay_for_the_library(waiting: Waiting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
     output, imports = _module(waiting.poster, tmp_path, wait_for="posted").communicate(timeout=PATIENCE_SECONDS)
@@ -286,6 +304,6 @@ def test_what_a_running_job_has_logged_last_stands_in_the_lines() -> None:
         poster = Stage(chain, faucet, network, iter(()), Fast()).poster(host.market.address)
         lines: list[str] = []
         job = {"image": "busybox", "command": ["sh", "-c", "echo first; echo second; sleep 3"]}
-        result = poster.job(tell=lines.append, wait_for="completed", wait_sleep=5, wait_timeout=3000, **job)
+        result = poster.job(tell=lines.append, wait_for="completed", wait_sleep=4, wait_timeout=3000, **job)
     assert (result.failure, result.values["status"]) == (None, "completed")
     assert [line for line in lines if line.startswith(f"nosana_job job: running on {host.address} for ") and line.endswith("; second")]

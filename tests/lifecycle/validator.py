@@ -42,8 +42,8 @@ def running(command: str, directory: Path, ledger: Ledger, programs: Mapping[Pub
         arguments += ["--bpf-program", str(address), str(image)]
     port = free_port()
     arguments += ["--ledger", str(chain), "--account-dir", str(accounts), "--bind-address", "127.0.0.1"]
-    # Slots of 150 ms: what has to be waited for until blockhashes are over takes 23 s, not a minute.
-    arguments += ["--ticks-per-slot", "24"]
+    # Slots of 250 ms: what has to be waited for until blockhashes are over takes 38 s, not a minute.
+    arguments += ["--ticks-per-slot", "40"]
     arguments += ["--rpc-port", str(port), "--faucet-port", str(free_port()), "--reset", "--quiet"]
     log = directory / "log"
     with log.open("wb") as said:

@@ -92,6 +92,7 @@ def scene(world: World, case: Case) -> tuple[Poster, dict[str, Any]]:
     if case.scene in ("unchanged", "replace"):
         poster.post()
     if case.scene == "replace":
+        world.stage.settle()
         task["env"] = {"COLOUR": "red"}
     if case.scene == "complete":
         task |= {"image": "busybox", "command": "echo done"}

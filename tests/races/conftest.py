@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,23 @@ def _begin_hosts(network: Network) -> None:
     network.ledger.settle()
 
 
-@pytest.fixture(scope="module")
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    """A local network without hosts of its own. A module's LAG is how many slots pass until a transaction is confirmed."""
-    lag = getattr(request.module, "LAG", 0)
-    with running(Settings(port=0, runner="process", hosts={}, confirmed_lag_slots=lag)) as network:
+@contextmanager
+def a_stage(lag_slots: int) -> Iterator[Stage]:
+    """A local network without hosts of its own. `lag_slots`: so many pass until a transaction is confirmed."""
+    with running(Settings(port=0, runner="process", hosts={}, confirmed_lag_slots=lag_slots)) as network:
         network.call(_begin_hosts)
         chain = Chain(network.url)
         yield Stage(chain, Faucet(chain, network.call(lambda inside: inside.ledger.faucet)), network, map(host_key, range(1, HOSTS)))
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with a_stage(0) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def stages(request: pytest.FixtureRequest) -> Iterator[list[Stage]]:
+    """As many as the module has WORKERS, whose clocks are put forward each by itself; LAG is the module's, too."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(a_stage(request.module.LAG)) for _worker in range(request.module.WORKERS)]

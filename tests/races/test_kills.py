@@ -14,11 +14,11 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 from actors import Host
 from chain import until
-from relay import Answer, Relay, Request, relaying
+from relay import Answer, Meddle, Relay, Request, relaying
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 from stage import PRICE, TIMEOUT, Poster, Stage
@@ -58,10 +58,6 @@ class Victim:
     colour: int = 0
     table: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
-    @property
-    def path(self) -> str:
-        return f"/{self.directory.name}"
-
     def begin(self) -> None:
         """Measures how long a run takes that nobody kills."""
         began = time.monotonic()
@@ -77,7 +73,7 @@ class Victim:
             "timeout": TIMEOUT,
             "env": {"COLOUR": str(self.colour)},
             "wallet": json.dumps(list(bytes(self.poster.key))),
-            "rpc_url": self.relay.options["rpc_url"] + self.path,
+            "rpc_url": self.relay.options["rpc_url"],
             "_ansible_remote_tmp": str(self.directory),
         }
         arguments = self.directory / "arguments.json"
@@ -129,7 +125,8 @@ class Victim:
         what = self.chance.choice(["post", "replace what waits", "replace what runs"])
         if what == "post":
             self.finish(state="absent")
-        elif what == "replace what runs" and not self._runs():
+        self.stage.settle()  # else it would be killed while it waits for that, long before it sends anything
+        if what == "replace what runs" and not self._runs():
             self.host.work()
         return what if what == "post" else "replace what runs" if self._runs() else "replace what waits"
 
@@ -174,28 +171,28 @@ class Victim:
 
 
 @pytest.fixture(scope="module")
-def victims(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Victim]]:
-    with relaying(stage.chain.url, stage.network.url) as relay:
+def victims(stages: list[Stage], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Victim]]:
+    with ExitStack() as stack:
         found = []
-        for number in range(WORKERS):
-            poster = stage.poster()
-            directory = tmp_path_factory.mktemp("victim")
-            found.append(Victim(stage, poster, stage.host(poster.market), directory, relay, random.Random(f"{SEED} {number}")))
-        by_path = {victim.path: victim for victim in found}
-        chance, lock = random.Random(SEED), threading.Lock()
-
-        def hold(request: Request, pass_on: Callable[[], Answer]) -> Answer:
-            """Notes what is sent, and lets some of it be on its way for a while."""
-            if request.kind == "sendTransaction":
-                raw = base64.b64decode(json.loads(request.body)["params"][0])
-                by_path[request.path].sent.append(str(VersionedTransaction.from_bytes(raw).signatures[0]))
-                with lock:
-                    seconds = chance.choice([0, 0, HELD_SECONDS]) * chance.random()
-                time.sleep(seconds)
-            return pass_on()
-
-        relay.meddle = hold
+        for number, stage in enumerate(stages):
+            poster, relay = stage.poster(), stack.enter_context(relaying(stage.chain.url, stage.network.url))
+            chance, directory = random.Random(f"{SEED} {number}"), tmp_path_factory.mktemp("victim")
+            found.append(Victim(stage, poster, stage.host(poster.market), directory, relay, chance))
+            relay.meddle = _holding(found[-1].sent, random.Random(f"{SEED} {number} held"))
         yield found
+
+
+def _holding(sent: list[str], chance: random.Random) -> Meddle:
+    """Notes what is sent, and lets some of it be on its way for a while."""
+
+    def hold(request: Request, pass_on: Callable[[], Answer]) -> Answer:
+        if request.kind == "sendTransaction":
+            raw = base64.b64decode(json.loads(request.body)["params"][0])
+            sent.append(str(VersionedTransaction.from_bytes(raw).signatures[0]))
+            time.sleep(chance.choice([0, 0, HELD_SECONDS]) * chance.random())
+        return pass_on()
+
+    return hold
 
 
 def test_killed_at_random_moments(victims: list[Victim]) -> None:

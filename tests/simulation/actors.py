@@ -15,6 +15,8 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from world import MARKETS, NAMES, VARIANTS, World, document, host_accounts, key_of, poster_accounts, vault_of
 
+from nosana_localnet import authority
+from nosana_localnet.genesis import MarketSpec
 from nosana_localnet.ipfs import cid_of, cid_to_bytes
 from nosana_localnet.ledger import SYSTEM_PROGRAM, create_token_account, token_address
 
@@ -38,6 +40,13 @@ class Stage:
     def fresh_key(self) -> Keypair:
         self.keys += 1
         return key_of("fresh", self.keys)
+
+    def reopen(self) -> None:
+        """Markets that were closed are there again."""
+        ledger = self.world.ledger
+        for spec in MARKETS:
+            if ledger.account(spec.address) is None:
+                authority.reopen(ledger, spec)
 
     def every(self, low_seconds: float, high_seconds: float, act: Callable[[], None]) -> None:
         """Lets somebody act again and again, while actors act at all."""
@@ -80,6 +89,8 @@ class Host:
             run = self.stage.fresh_key()
             self._send("claim", {"job": chance.choice(claimable), "run": run.pubkey()}, run)
             return
+        if world.ledger.account(self.market) is None:
+            return  # closed
         kind, queue = world.queue(self.market)
         if kind == _QUEUE_OF_JOBS or (len(queue) < 2 and chance.random() < 0.3):
             run = self.stage.fresh_key()
@@ -210,13 +221,16 @@ class Stranger:
 
 @dataclass
 class Authority:
-    """Changes what a market asks."""
+    """Changes what a market asks, or closes it for a while."""
 
     stage: Stage
     name: str = "authority"
 
     def act(self) -> None:
         world, chance = self.stage.world, self.stage.world.scheduler.random
+        if chance.random() < 0.5:
+            self._close(chance.choice(MARKETS))
+            return
         spec = chance.choice(MARKETS[:2])
         self.stage.faults.count("price_change")
         args = {
@@ -228,3 +242,14 @@ class Authority:
         }
         accounts = {"market": spec.address, "access_key": SYSTEM_PROGRAM, "authority": world.ledger.faucet.pubkey()}
         world.send(self.name, "update", accounts, [world.ledger.faucet], args)
+
+    def _close(self, spec: MarketSpec) -> None:
+        """Only a market without jobs: the deposits of others would be lost with it, which nobody can do anything about."""
+        world = self.stage.world
+        jobs = [life for life in self.stage.chronicle.lives.values() if life.active and life.market == spec.address]
+        if jobs or world.ledger.account(spec.address) is None:
+            return
+        authority.close(world.ledger, spec)
+        self.stage.faults.count("market_closed")
+        world.scheduler.note(self.name, f"closes {spec.slug}")
+        world.scheduler.after(world.scheduler.random.uniform(5, 120), self.stage.reopen)

@@ -42,18 +42,18 @@ KINDS: dict[str, tuple[frozenset[str] | None, float]] = {
     "old_blockhash": (frozenset({"getLatestBlockhash"}), 3.0),  # from a proxy's cache: it is about to expire
     "no_search": (frozenset({"getProgramAccounts"}), 1.0),  # refused
     "partial_search": (frozenset({"getProgramAccounts"}), 3.0),  # a list without its end, and no word of it
-    "unindexed": (frozenset({"getTransaction"}), 3.0),  # the newest transactions are not there yet
+    "unindexed": (frozenset({"getTransaction", "getSignaturesForAddress"}), 3.0),  # the newest transactions are not there yet
     "unknown": (frozenset({"getSignatureStatuses"}), 2.0),  # a node that has not seen the signature yet
     "not_found": (frozenset({"fetch"}), 3.0),  # the gateway has the content later
     "wrong_content": (frozenset({"fetch"}), 8.0),  # something else under that address
     "truncated": (frozenset({"fetch"}), 1.5),
     "error_page": (frozenset({"fetch", "pin", "api"}), 1.5),  # HTML with status 200
     "lost_pin": (frozenset({"pin"}), 3.0),  # confirmed, and not retrievable
-    "gone_pin": (frozenset({"pin"}), 1.5),  # confirmed, shown for a while, and lost for ever unless somebody pins it again
+    "gone_pin": (frozenset({"pin"}), 2.5),  # confirmed, shown for a while, and lost for ever unless somebody pins it again
     "unauthorized": (frozenset({"fetch", "pin"}), 0.5),
 }
 # What can only be said of other actors; they are counted here too, so that one table tells everything.
-ACTORS = ("killed", "host_crash", "host_quit", "host_garbage", "host_lost_result", "host_slow", "price_change")
+ACTORS = ("killed", "host_crash", "host_quit", "host_garbage", "host_lost_result", "host_slow", "price_change", "market_closed")
 # What tasks ask for and processes have at hand, which is no fault; counted in the same table.
 OCCASIONS = ("two_nodes", "two_gateways", "wish", "node", "wait_ready")
 OTHERS = ACTORS + OCCASIONS

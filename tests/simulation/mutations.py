@@ -15,11 +15,11 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from scenario import Report, Simulation
+from scenario import Report, Rush, Simulation
 from solders.keypair import Keypair
 from world import key_of
 
-from ansible_collections.nosana.compute.plugins.module_utils._clients import ipfs, rpc
+from ansible_collections.nosana.compute.plugins.module_utils._clients import ipfs, rpc, transaction
 from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import NotFound
 from ansible_collections.nosana.compute.plugins.module_utils._clients.http import Response
 from ansible_collections.nosana.compute.plugins.module_utils._jobs import identity, observe
@@ -80,7 +80,7 @@ def no_history() -> Iterator[None]:
 def no_content_check() -> Iterator[None]:
     """Whatever a gateway answers is believed."""
 
-    def believed(response: Response, cid: str) -> bytes:
+    def believed(response: Response, cid: str, _server: str) -> bytes:
         if response.status != 200:
             raise NotFound(cid)
         return response.body
@@ -109,19 +109,44 @@ def expired_at_a_glance() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def no_settling() -> Iterator[None]:
+    """A job is followed by another one though a late posting may still come to its address."""
+
+    async def outlast(*_arguments: Any) -> bool:
+        return False
+
+    with mock.patch.object(transaction.Sender, "outlast", outlast):
+        yield
+
+
 MUTATIONS: dict[str, Callable[[], Any]] = {
     mutation.__name__: mutation
-    for mutation in (no_resend, no_authoritative_read, random_key, no_history, no_content_check, back_in_time, expired_at_a_glance)
+    for mutation in (
+        no_resend,
+        no_authoritative_read,
+        random_key,
+        no_history,
+        no_content_check,
+        back_in_time,
+        expired_at_a_glance,
+        no_settling,
+    )
 }
-# Those that are noticed within the first few seeds, whatever their stories are; `make simulate-mutations` tries all.
-SOON = ("no_authoritative_read", "random_key", "no_history")
+# Where not every day holds what a guard is for.
+DAYS: dict[str, Callable[[int], Simulation]] = {"no_settling": Rush}
+# Those that are noticed soon, whatever the stories of the seeds are; `make simulate-mutations` tries all.
+SOON = ("no_authoritative_read", "random_key", "no_settling")
 
 
 def noticed(name: str, seeds: Iterable[int]) -> Report | None:
     """The first report of a violation without that guard; None when none of the seeds notices."""
     with MUTATIONS[name]():
         for seed in seeds:
-            report = Simulation(seed).run()
+            report = DAYS.get(name, Simulation)(seed).run()
+            crash = next((run.crash for run in report.runs if run.crash is not None), None)
+            if crash is not None:
+                raise RuntimeError(f"{name} breaks the collection instead of taking a guard away: {crash!r}") from crash
             if report.violation is not None:
                 return report
     return None

@@ -20,6 +20,8 @@ from nosana_localnet.ledger import SLOT_SECONDS, Record
 STALE_SECONDS = 70 * SLOT_SECONDS
 LONGEST_RUN_SECONDS = 3600.0
 _MANY_LOOKS = 25
+# A node that hides a run from each of these is believed.
+_LOOKS_FOR_A_RUN = 2
 _UNCERTAIN = "outcome_unknown"
 _OF_THE_NETWORK = frozenset({"unreachable", _UNCERTAIN, "transaction_expired", "refused", "unexpected_answer", "history_unavailable"})
 _STATUS = {"success": "completed", "exit": "failed", "garbage": "failed", "no json": "failed", "stopped": "cancelled", "lost": "failed"}
@@ -190,11 +192,13 @@ class Properties:
             kind = self.results.get(job["result_cid"])
             if kind != "success" or not life.had("finish", "complete"):
                 raise Violation(f"{run.name} calls {life.address} completed; its result is {kind}")
-        if status == "cancelled" and reason == "removed" and not life.removed and not life.had("clean"):
+        # Another run's posting may have come to the address since, late as it was.
+        there = [each for each in self.chronicle.every if each.address == life.address]
+        if status == "cancelled" and reason == "removed" and not any(each.removed or each.had("clean") for each in there):
             raise Violation(f"{run.name} says that {life.address} was removed, and it was not")
         if status == "cancelled" and reason == "stopped" and not life.had("end") and self.results.get(job["result_cid"]) != "stopped":
             raise Violation(f"{run.name} says that {life.address} was ended by its owner, and it was not")
-        if reason == "orphaned":
+        if reason == "orphaned" and run.met["partial_search"] < _LOOKS_FOR_A_RUN:
             raise Violation(f"{run.name} calls {life.address} orphaned, and nobody did that")
         if reason == "host_quit" and not life.had("quit"):
             raise Violation(f"{run.name} says that a host gave {life.address} up, and none did")

@@ -81,6 +81,7 @@ class Simulation:
         self.stage.on = False
         self.faults.on = False
         self.internet.servers.heal()
+        self.stage.reopen()
         await pause(self.scheduler, _BLOCKHASH_SECONDS)
         self.properties.finally_()
         for name in NAMES:
@@ -96,8 +97,8 @@ class Simulation:
             stage.every(20, 400, Person(stage).act)
         if chance.random() < 0.5:
             stage.every(20, 300, Stranger(stage).act)
-        if chance.random() < 0.3:
-            stage.every(60, 900, Authority(stage).act)
+        if chance.random() < 0.4:
+            stage.every(20, 300, Authority(stage).act)
 
     async def playbook(self, number: int) -> None:
         """Some runs, one after another."""
@@ -199,6 +200,29 @@ class Simulation:
             raise Violation(f"hosts have been paid {paid}, and have earned {self.chronicle.earned}")
 
 
+class Rush(Simulation):
+    """Several playbooks want one name at once, each as it likes; no host takes a job, and much of what is sent comes late."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed, {"delayed": 0.5, "unindexed": 0.1})
+
+    def people(self) -> None:
+        """Nobody else."""
+
+    async def playbook(self, number: int) -> None:
+        chance, name = self.scheduler.random, NAMES[0]
+        for _run in range(4):
+            declaration = Declaration(name, document(name, chance.randrange(VARIANTS)), str(MARKETS[0].address), 300)
+            wish = Task(name, declaration) if chance.random() < 0.8 else Task(name)
+            await self.one_run(f"playbook {number}", wish, Cache.none())
+            await pause(self.scheduler, 5 * chance.random())
+
+
+def day_of(seed: int) -> Simulation:
+    """What a seed stands for: every twentieth is a rush."""
+    return Rush(seed) if seed % 20 == 19 else Simulation(seed)
+
+
 class TwoDays(Simulation):
     """A play every ten minutes for so many hours, an honest network of hosts, so many of all requests befallen by faults."""
 
@@ -227,6 +251,7 @@ class TwoDays(Simulation):
         self.stage.on = False
         self.faults.on = False
         self.internet.servers.heal()
+        self.stage.reopen()
         await pause(self.scheduler, _BLOCKHASH_SECONDS)
         self.properties.finally_()
         for name in NAMES:

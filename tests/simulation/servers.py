@@ -19,7 +19,7 @@ from world import MARKETS, PORT, World
 from ansible_collections.nosana.compute.plugins.module_utils._clients.node import service_host
 from nosana_localnet import markets
 from nosana_localnet.ipfs import cid_of
-from nosana_localnet.ledger import BLOCKHASH_AGE_BLOCKS, SLOT_SECONDS, Rejected
+from nosana_localnet.ledger import BLOCKHASH_AGE_BLOCKS, SLOT_SECONDS, Rejected, View
 from nosana_localnet.rpc import params
 from nosana_localnet.rpc.errors import RpcError
 from nosana_localnet.rpc.methods import METHODS
@@ -199,11 +199,11 @@ class Servers:
         if fault == "no_search":
             raise RpcError(-32010, "excluded from account secondary indexes; this RPC method unavailable for key")
         if fault == "unindexed":
-            with ledger.behind(self._chance.randint(1, _UNINDEXED_SLOTS)):
+            with ledger.seen(View(history_slots_behind=self._chance.randint(1, _UNINDEXED_SLOTS))):
                 return self._run(method, values)
         if fault == "partial_search":
             found = self._run(method, values)
-            return found[: self._chance.randrange(1, len(found))] if len(found) > 1 else found
+            return found[: self._chance.randrange(len(found))] if found else found
         if fault == "unknown":
             with ledger.behind(ledger.slot - self._frozen_at_slot):
                 return self._run(method, values)

@@ -13,16 +13,23 @@ import pytest
 import simulate
 from mutations import SEEDS as SEEDS_OF_MUTATIONS
 from mutations import SOON, noticed
-from scenario import Simulation, TwoDays
+from scenario import Rush, Simulation, TwoDays
 from simulate import describe
 
 SEEDS = 30
+RUSHES = 10
 HOURS = 6
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_a_bad_day(seed: int) -> None:
     report = Simulation(seed).run()
+    assert report.violation is None, describe(report)
+
+
+@pytest.mark.parametrize("seed", range(RUSHES))
+def test_many_want_one_name_at_once(seed: int) -> None:
+    report = Rush(seed).run()
     assert report.violation is None, describe(report)
 
 

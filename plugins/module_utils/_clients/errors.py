@@ -156,7 +156,7 @@ class WaitTimeout(NosanaError):
 
 
 class Interrupted(NosanaError):
-    """The waiting was cut off from outside; the job goes on and costs."""
+    """The waiting was cut off from outside; a job that was posted goes on and costs."""
 
     code = "interrupted"
     retryable = True

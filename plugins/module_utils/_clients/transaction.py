@@ -38,9 +38,10 @@ _LONG_POLL_SECONDS = 5.0
 # Longer than any blockhash lives, for a node whose block height stands still.
 _LONGEST_WAIT_SECONDS = 180.0
 _LAST_LOOKS = 20
-_BLOCKHASH_BLOCKS = 150
-# After so many slots a blockhash is over even where every second one has no block.
-_BLOCKHASH_SLOTS = 300
+# So many blocks after a slot no blockhash of it lives any more: 150, and as many as a node's history may lag behind its blocks.
+_SETTLED_BLOCKS = 150 + 20
+# So many slots have as many blocks even where every second one has none.
+_SETTLED_SLOTS = 2 * _SETTLED_BLOCKS
 _SLOT_SECONDS = 0.4
 # Preflight failed, signature wrong, no such method, parameters wrong (too large): such a node has passed nothing on.
 _CLEAR_CODES = (-32002, -32003, -32600, -32601, -32602)
@@ -169,23 +170,22 @@ class Sender:
 
         `seen_slot`: one that the chain has reached for certain. `begin` is told for how many seconds, roughly, before the waiting begins.
         """
-        if seen_slot > slot + _BLOCKHASH_SLOTS:
+        if seen_slot > slot + _SETTLED_SLOTS:
             return False
         (reached, height), of_slot = await asyncio.gather(self._rpc.get_height(), self._rpc.get_block_height(slot))
-        begun, seconds = self._clock.monotonic(), 0.0
-        while reached <= slot + _BLOCKHASH_SLOTS and (of_slot is None or height <= of_slot + _BLOCKHASH_BLOCKS):
-            left = slot + _BLOCKHASH_SLOTS - reached if of_slot is None else of_slot + _BLOCKHASH_BLOCKS - height
-            if not seconds:
+        begun, waited = self._clock.monotonic(), False
+        while (left := slot + _SETTLED_SLOTS - reached if of_slot is None else of_slot + _SETTLED_BLOCKS - height) >= 0:
+            if not waited:
                 begin(left * _SLOT_SECONDS)
+                waited = True
             elif self._clock.monotonic() - begun > _LONGEST_WAIT_SECONDS:
                 raise Unreachable(
                     f"The block height of the Solana RPC node stands still at {height}; set rpc_url or NOSANA_RPC_URL to another node."
                 )
-            seconds = min(max(_POLL_SECONDS, left * _SLOT_SECONDS), _LONG_POLL_SECONDS)
-            await self._clock.sleep(seconds)
+            await self._clock.sleep(min(max(_POLL_SECONDS, left * _SLOT_SECONDS), _LONG_POLL_SECONDS))
             reached, height = await self._rpc.get_height()
         self._rpc.not_before(reached)
-        return seconds > 0
+        return waited
 
     async def _send_first(self, raw: bytes, signature: str, action: str) -> None:
         """Raises when the node clearly refuses the transaction and knows nothing of it.

@@ -259,8 +259,8 @@ class Applier:
             return True
 
     async def first_use(self, job: str) -> int:
-        """The slot in which a job's address was first used. Whatever was signed while it was unused has an older blockhash, see
-        :meth:`carry_out`.
+        """The slot in which a job's address was first used; 0 where that was before the node's history. Whatever was signed while it was
+        unused has an older blockhash, see :meth:`carry_out`.
         """
         history = await self._rpc.get_signatures_for_address(job, limit=_MOST_SIGNATURES)
         return history[-1].slot if history else 0

@@ -56,6 +56,8 @@ _MOST_SIGNATURES = 1000
 # A wallet with more active jobs of other tools learns their names in more than one run.
 _MOST_FOREIGN_READS = 250
 _SECOND_LOOK_SECONDS = 2.0
+# So often the run of what seems to be an orphan is looked for again before another job is paid for.
+_LOOKS_BEFORE_PAYING = 4
 _ACTIVE_STATES = (jobs_program.JOB_QUEUED, jobs_program.JOB_STOPPED)
 _RENT_LAMPORTS_PER_BYTE, _ACCOUNT_OVERHEAD_BYTES = 6960, 128
 
@@ -639,6 +641,15 @@ class Observer:
                 elif job.address not in seen:
                     now[job.address] = replace(job, run_hidden=True)
         return now
+
+    async def may_run(self, job: ObservedJob) -> bool:
+        """Whether a host may run what seems to be an orphan, after all; asked before another job is paid for beside it."""
+        for _look in range(_LOOKS_BEFORE_PAYING):
+            await self._clock.sleep(_SECOND_LOOK_SECONDS)
+            runs = await self._runs_of([job])
+            if runs is None or job.address in runs:
+                return True
+        return False
 
     async def _runs_of(self, jobs: Sequence[ObservedJob]) -> dict[str, tuple[str, jobs_program.Run]] | None:
         """Address and account of the runs, by job; None when the node refuses to search."""

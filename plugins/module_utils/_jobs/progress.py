@@ -66,6 +66,11 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def line_about(name: str, text: str) -> str:
+    """One that says which job it is about."""
+    return f"nosana_job {_one_line(name, _MOST_NAME)}: {text}"
+
+
 def _one_line(text: str, most: int) -> str:
     return " ".join(clean(text, limit=most).split())
 
@@ -88,7 +93,7 @@ class Teller:
         the chain's time then.
         """
         self._tell = tell
-        self._name = _one_line(name, _MOST_NAME)
+        self._name = name
         self._goal: str | None = goal
         self._clock = clock
         self._waker = waker
@@ -125,4 +130,4 @@ class Teller:
         self._say(sight.line(now_seconds=now_seconds, waited_seconds=now - self._begun, log_line=self._log_line()))
 
     def _say(self, text: str) -> None:
-        self._tell(f"nosana_job {self._name}: {text}")
+        self._tell(line_about(self._name, text))

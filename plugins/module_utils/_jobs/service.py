@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from .._clients.errors import AmbiguousName, ChangeRefused, InvalidInput, Moved, NosanaError, NotFound, ProgramError
+from .._clients.errors import AmbiguousName, ChangeRefused, Interrupted, InvalidInput, Moved, NosanaError, NotFound, ProgramError
 from .._clients.ipfs import cid_of, encode_document
 from .._clients.rest import MarketListing
 from .apply import CLOSING, MOVED_ON, Applier, BalanceChange, Draft, Prepared
@@ -24,6 +24,7 @@ from .markets import Wish, choose, fits, standings
 from .observe import Observation, ObservedJob, Observer, Past
 from .outcome import Outcome, together
 from .plan import Current, Desired, Extend, OnChange, Plan, Rerun, plan_absent, plan_present
+from .progress import duration, line_about
 from .reader import Documents, Learn, Reader
 from .report import Cost, cost, gone, predict
 from .verdict import Verdict
@@ -46,6 +47,7 @@ __all__ = ["MOST_TIMEOUT_SECONDS", "Declaration", "JobService", "Outcome", "Wait
 _RACES = 5
 _RACE_SLEEP_SECONDS = 0.5
 _NAMED_ADDRESSES = 10
+_HISTORY_LAG_SECONDS = 8.0
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class JobService:
         self._api = api
         self._clock = clock
         self._tell = tell
+        self._waiting = waiting
         self._sender = sender
         documents = Documents(ipfs)
         self._observer = Observer(rpc, documents, network, wallet, clock, cache or Cache.none(), self._foresight)
@@ -271,10 +274,16 @@ class JobService:
         known = None if plan.posts is not None or current is None else current.job
         if plan.changed:
             if plan.posts is not None:
+                await self._are_orphans([job for job in seen.jobs if job.phase == "orphaned"])
+                tried.add(address)
                 freed = _freed(seen, generation, [each.draft for each in prepared])
                 if freed is not None:
-                    await self._settle(freed, desired.name, first_uses.get(freed), seen.slot)
-                tried.add(address)
+                    outcome.failure = await self._settle(freed, desired.name, first_uses.get(freed), seen.slot)
+                    if outcome.failure is not None:
+                        outcome.changed = False
+                        if current is not None:
+                            outcome.job = self._reader.describe(current.job, desired.name, current.definition, current.verdict)
+                        return outcome
                 self._observer.know(desired.cid, desired.document)
             await self._apply(prepared, document if plan.posts else None, outcome, address, desired.name)
             if outcome.failure is not None:
@@ -293,19 +302,46 @@ class JobService:
         await self._watcher.watch(again, address, desired.name, document, wait, outcome, first=first, fee_of=fee_of)
         return outcome
 
-    async def _settle(self, freed: str, name: str, first_use: int | None, seen_slot: int) -> None:
-        """Raises Moved after a time of waiting, when another run's posting may still come to an address that is free or becomes it."""
+    async def _are_orphans(self, jobs: Sequence[ObservedJob]) -> None:
+        """Raises Moved where a host runs one of them that the RPC node did not show: nothing is posted beside that."""
+        for job, runs in zip(jobs, await asyncio.gather(*map(self._observer.may_run, jobs)), strict=True):
+            if runs:
+                raise Moved(f"A host may run the job {job.address}, which the RPC node did not show before; run the task again.")
+
+    async def _settle(self, freed: str, name: str, first_use: int | None, seen_slot: int) -> Interrupted | None:
+        """Raises Moved after a time of waiting, when another run's posting may still come to an address that is free or becomes it.
+
+        Returns what is to be said when that was cut off.
+        """
 
         def begin(seconds: float) -> None:
             if self._tell is not None:
-                self._tell(
-                    f"nosana_job: the job {freed} is so young that another run may still be posting it; waiting for {seconds:.0f} s or so "
-                    f"before {name} is posted anew"
+                line = (
+                    f"the job {freed} is so young that another run's posting of it may still arrive; waiting for {duration(seconds)} or so "
+                    "before it is posted anew"
                 )
+                self._tell(line_about(name, line))
 
-        slot = await self._applier.first_use(freed) if first_use is None else first_use
-        if await self._sender.outlast(slot, seen_slot, begin):
+        slot = first_use or await self._applier.first_use(freed)
+        if not slot:  # a job that is seen already may not be in the node's history yet
+            await self._clock.sleep(_HISTORY_LAG_SECONDS)
+            slot = await self._applier.first_use(freed)
+        try:
+            with self._waiting():
+                waited = await self._sender.outlast(slot, seen_slot, begin)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+            interrupted = Interrupted(
+                f"Waiting until the job {name} can be posted anew was interrupted; {freed} is left as it was, so run the task again."
+            )
+            if self._tell is not None:
+                self._tell(f"nosana_job: {interrupted}")
+            return interrupted
+        if waited:
             raise Moved(f"The job {freed} was too young to be followed by another one when it was looked at; run the task again.")
+        return None
 
     async def _absent_once(self, name: str, purge: bool, outcome: Outcome, *, dry_run: bool) -> Outcome:
         seen = await self._observer.by_name(name)

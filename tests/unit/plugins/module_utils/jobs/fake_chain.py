@@ -228,6 +228,7 @@ class Chain:
             return False
         begin(60.0)
         self.while_young.pop(0)()
+        await asyncio.sleep(0)
         return True
 
     async def send(

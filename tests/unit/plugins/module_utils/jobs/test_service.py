@@ -16,6 +16,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.errors imp
     AmbiguousName,
     ChangeRefused,
     InsufficientFunds,
+    Interrupted,
     InvalidInput,
     JobFailed,
     NotFound,
@@ -32,7 +33,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.errors imp
 from ansible_collections.nosana.compute.plugins.module_utils._clients.ipfs import cid_of, encode_document
 from ansible_collections.nosana.compute.plugins.module_utils._clients.networks import NETWORKS
 from ansible_collections.nosana.compute.plugins.module_utils._clients.rpc import Account, Call, HistoryEntry, Snapshot, Transaction
-from ansible_collections.nosana.compute.plugins.module_utils._jobs.service import Wait
+from ansible_collections.nosana.compute.plugins.module_utils._jobs.service import Declaration, Outcome, Wait
 from ansible_collections.nosana.compute.tests.unit.plugins.module_utils.jobs.fake_chain import (
     DOCUMENT,
     FAILURE,
@@ -40,6 +41,7 @@ from ansible_collections.nosana.compute.tests.unit.plugins.module_utils.jobs.fak
     MARKET,
     MARKET_TIMEOUT,
     OWNER,
+    POSTED,
     PRICE,
     SUCCESS,
     Chain,
@@ -48,6 +50,7 @@ from ansible_collections.nosana.compute.tests.unit.plugins.module_utils.jobs.fak
     info,
     present,
     refused,
+    service,
 )
 
 CHANGED = DOCUMENT | {"ops": [{"type": "container/run", "id": "one", "args": {"image": "httpd"}}]}
@@ -130,6 +133,73 @@ def test_a_young_job_settles_before_it_is_replaced_and_is_looked_at_again(chain:
     chain.while_young.append(lambda: chain.run(address()))
     outcome = present(chain, document=DOCUMENT | {"ops": []})
     assert [(done.kind, done.job) for done in outcome.actions] == [("end", address()), ("post", address(1))]
+
+
+def test_who_waits_for_it_to_settle_is_told_why(chain: Chain) -> None:
+    chain.job(address(), queued=True)
+    chain.while_young.append(lambda: None)
+    lines: list[str] = []
+    present(chain, document=DOCUMENT | {"ops": []}, tell=lines.append)
+    assert lines[0] == (
+        f"nosana_job web: the job {address()} is so young that another run's posting of it may still arrive; waiting for 1 min 0 s or so "
+        "before it is posted anew"
+    )
+
+
+@pytest.mark.parametrize("rerun", ["finished", "always"])
+def test_what_another_run_posts_while_it_settles_is_the_new_run_that_was_asked_for(chain: Chain, rerun: str) -> None:
+    chain.job(address(), queued=True)
+
+    def posted_and_over() -> None:
+        chain.queue.remove(address())
+        del chain.accounts[address()]
+        chain.job(address(1), DOCUMENT | {"ops": []}, state=2, result=SUCCESS)
+
+    chain.while_young.append(posted_and_over)
+    outcome = present(chain, document=DOCUMENT | {"ops": []}, rerun=rerun)
+    assert (outcome.failure, outcome.changed, chain.sent, chain.while_young) == (None, False, [], [])
+    assert outcome.job is not None
+    assert outcome.job["address"] == address(1)
+
+
+def test_whoever_is_cut_off_while_it_settles_has_changed_nothing_and_says_so(chain: Chain) -> None:
+    chain.job(address(), queued=True)
+    lines: list[str] = []
+
+    async def cut_off() -> Outcome:
+        declaration = Declaration("web", DOCUMENT | {"ops": []}, MARKET, None)
+        task = asyncio.ensure_future(service(chain, lines.append).present(declaration, wait=POSTED, dry_run=False))
+        chain.while_young.append(task.cancel)
+        return await task
+
+    outcome = asyncio.run(cut_off())
+    assert isinstance(outcome.failure, Interrupted)
+    assert str(outcome.failure) == (
+        f"Waiting until the job web can be posted anew was interrupted; {address()} is left as it was, so run the task again."
+    )
+    assert (outcome.changed, outcome.actions, chain.sent, lines[-1]) == (False, [], [], f"nosana_job: {outcome.failure}")
+    assert outcome.job is not None
+    assert (outcome.job["address"], outcome.job["status"]) == (address(), "pending")
+
+
+def test_a_job_that_the_history_does_not_have_yet_is_young(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its account is there already; so what the history says is not that it is old."""
+    chain.job(address(), queued=True)
+    plain, begun, since = chain.get_signatures_for_address, chain.time, []
+
+    async def late(key: str, *, limit: int = 1) -> list[HistoryEntry]:
+        if key != address():
+            return await plain(key, limit=limit)
+        return [HistoryEntry("list", True, None, 5)] if chain.time > begun + 5 else []
+
+    async def outlast(slot: int, _seen_slot: int, _begin: Any) -> bool:
+        since.append(slot)
+        return False
+
+    monkeypatch.setattr(chain, "get_signatures_for_address", late)
+    monkeypatch.setattr(chain, "outlast", outlast)
+    assert present(chain, document=DOCUMENT | {"ops": []}).changed
+    assert since == [5]
 
 
 def test_what_stays_at_its_address_needs_no_settling(chain: Chain) -> None:

@@ -196,6 +196,23 @@ def test_an_index_that_does_not_know_the_job_proves_no_orphan(chain: Chain, monk
         absent(chain)
 
 
+@pytest.mark.parametrize("hidden", [2, 3, 5])
+def test_a_run_that_is_hidden_more_than_once_is_not_paid_for_beside(chain: Chain, monkeypatch: pytest.MonkeyPatch, hidden: int) -> None:
+    """The node shows the job in its lists, and of its run nothing for so many times."""
+    chain.job(address(), running=True)
+    plain, run_of_it, asked = chain.get_program_accounts, program.run_filters(job=address()), [0]
+
+    async def hide(key: str, *, filters: Sequence[dict[str, Any]]) -> list[tuple[str, Account]]:
+        asked[0] += filters == run_of_it
+        return [] if filters == run_of_it and asked[0] <= hidden else await plain(key, filters=filters)
+
+    monkeypatch.setattr(chain, "get_program_accounts", hide)
+    outcome = present(chain, rerun="failed")
+    assert (outcome.failure, outcome.changed, chain.sent) == (None, False, [])
+    assert outcome.job is not None
+    assert outcome.job["status"] == "running"
+
+
 @pytest.mark.parametrize("trouble", [Unreachable("down"), Refused("unwell", rpc_code=-32005), Refused("broken", rpc_code=-32603)], ids=str)
 def test_a_search_that_fails_is_no_search_that_found_nothing(chain: Chain, monkeypatch: pytest.MonkeyPatch, trouble: NosanaError) -> None:
     async def fail(_program: str, *, filters: Sequence[dict[str, Any]]) -> list[tuple[str, Account]]:
