@@ -54,25 +54,32 @@ RUN_IN_DEV = PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONP
 
 say = @printf '\n== %s\n' "$(1)"
 
+# A target is in the list by what stands behind it: "## group: what it does".
+IN_GROUP = awk -v group=$(1) 'match($$0, /^[a-z-]+:.* \#\# /) && index(substr($$0, RLENGTH + 1), group ": ") == 1 \
+	{ printf "  make %-18s %s\n", substr($$0, 1, index($$0, ":") - 1), substr($$0, RLENGTH + length(group) + 3) }' $(firstword $(MAKEFILE_LIST))
+
 .PHONY: help
-help: ## this list
+help: ## start: this list
 	@echo "nosana.compute: run containers on the Nosana network, with Ansible"
-	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo; $(call IN_GROUP,start)
+	@echo; echo "Every day:"; $(call IN_GROUP,day)
+	@echo; echo "Parts of make test:"; $(call IN_GROUP,part)
+	@echo; echo "What is long, or needs more than Python:"; $(call IN_GROUP,long)
+	@echo; echo "Before a release:"; $(call IN_GROUP,release)
 	@echo
 	@echo "  PYTHON=python3.12 chooses another Python; everything that is made lies in .cache."
 
 # --- what a newcomer wants -------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(DEMO)/.localnet build ## deploy three jobs on a local network, look at them, remove them, count the money
+demo: $(DEMO)/.localnet build ## start: deploy three jobs on a local network, look at them, remove them, count the money
 	$(call say,Install the collection's artefact)
 	@ANSIBLE_COLLECTIONS_PATH="$(CACHE)/demo" "$(DEMO)/bin/ansible-galaxy" collection install --force --offline -p "$(CACHE)/demo" "$(CACHE)"/build/nosana-compute-*.tar.gz | tail -n 1
 	@cd "$(CACHE)/demo" && PATH="$(DEMO)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CACHE)/demo" ANSIBLE_LOCALHOST_WARNING=false \
 		ANSIBLE_INVENTORY_UNPARSED_WARNING=false nosana-localnet run --runner $(RUNNER) -- python "$(CURDIR)/tools/demo.py"
 
 .PHONY: test
-test: $(DEV)/.localnet tree ## everything below, two at a time (JOBS); about twenty minutes
+test: $(DEV)/.localnet tree ## start: everything that CI runs, two at a time (JOBS); about twenty minutes
 	@$(MAKE) -j$(JOBS) --output-sync=target TREE_IS_MADE=yes $(ALL_TESTS)
 	$(call say,All tests passed)
 
@@ -84,7 +91,7 @@ test-ansible: tree
 # --- parts of the tests ----------------------------------------------------------------------------------------------
 
 .PHONY: lint
-lint: $(DEV)/.localnet tree ## ruff, mypy --strict, REUSE licences, the table of versions
+lint: $(DEV)/.localnet tree ## day: ruff, mypy --strict, REUSE licences, the table of versions
 	$(call say,ruff)
 	@"$(DEV)/bin/ruff" check . && "$(DEV)/bin/ruff" format --check --quiet . || { echo "run: make format"; exit 1; }
 	$(call say,mypy --strict)
@@ -98,53 +105,53 @@ lint: $(DEV)/.localnet tree ## ruff, mypy --strict, REUSE licences, the table of
 	@"$(DEV)/bin/python" tools/matrix.py check || { echo "run: make format"; exit 1; }
 
 .PHONY: format
-format: $(DEV)/.localnet ## put the code, and the README's table of versions, into their form
+format: $(DEV)/.localnet ## day: put the code, and the README's table of versions, into their form
 	@"$(DEV)/bin/ruff" check --fix --quiet . ; "$(DEV)/bin/ruff" format --quiet .
 	@"$(DEV)/bin/python" tools/matrix.py write
 
 .PHONY: test-unit
-test-unit: $(DEV)/.localnet tree ## the collection's unit tests, with the newest Solana libraries
+test-unit: $(DEV)/.localnet tree ## day: the collection's unit tests, with the newest Solana libraries
 	$(call say,unit tests)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(UNIT)
 
 .PHONY: test-fuzz
-test-fuzz: $(DEV)/.localnet tree ## documents, accounts and answers that nobody meant; a few, always the same ones
+test-fuzz: $(DEV)/.localnet tree ## part: documents, accounts and answers that nobody meant; a few, always the same ones
 	$(call say,fuzzing)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(FUZZ)
 
 .PHONY: fuzz
-fuzz: $(DEV)/.localnet tree ## ten thousand at random for each test; FUZZ_EXAMPLES sets how many; some minutes
+fuzz: $(DEV)/.localnet tree ## long: ten thousand documents at random for each test (FUZZ_EXAMPLES); some minutes
 	$(call say,fuzzing with $(FUZZ_EXAMPLES) documents for each test)
 	@cd "$(COLLECTION)" && NOSANA_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(RUN_IN_DEV) pytest -c "$(CURDIR)/pyproject.toml" --rootdir . --durations=0 $(FUZZ)
 
 .PHONY: fuzz-decoders
-fuzz-decoders: $(ATHERIS)/.installed tree ## atheris, led by coverage, for FUZZ_SECONDS (60) on each of DECODERS; KEEP=yes keeps what reached more
+fuzz-decoders: $(ATHERIS)/.installed tree ## long: atheris, led by coverage: FUZZ_SECONDS, DECODERS; KEEP=yes keeps what reached more
 	$(call say,$(FUZZ_SECONDS) seconds of atheris for each of $(DECODERS))
 	@cd "$(COLLECTION)/tests/fuzz" && for decoder in $(DECODERS); do PYTHONPATH="$(TREE)" "$(ATHERIS)/bin/python" fuzz_decoders.py $$decoder "$(CACHE)/fuzz" \
 		--seconds $(FUZZ_SECONDS) $(if $(KEEP),--keep "$(CURDIR)/tests/fuzz/corpus") || exit 1; done
 
 .PHONY: test-simulation
-test-simulation: $(DEV)/.localnet tree ## some simulated days full of faults, always the same ones
+test-simulation: $(DEV)/.localnet tree ## part: some simulated days full of faults, always the same ones
 	$(call say,simulation)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(SIMULATION)
 
 .PHONY: simulate
-simulate: $(DEV)/.localnet tree ## 200 simulated days; SEEDS sets how many, FIRST the first, SEED tells the whole story of one
+simulate: $(DEV)/.localnet tree ## long: 200 simulated days; SEEDS, FIRST; SEED tells the whole story of one
 	$(call say,simulating $(if $(SEED),the day $(SEED),$(SEEDS) days))
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) python $(SIMULATION)/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) $(if $(FIRST),--first $(FIRST)))
 
 .PHONY: simulate-two-days
-simulate-two-days: $(DEV)/.localnet tree ## 48 simulated hours with a play every ten minutes; the balance is exact to the base unit
+simulate-two-days: $(DEV)/.localnet tree ## long: 48 simulated hours with a play every ten minutes; exact to the base unit
 	$(call say,simulating 48 hours)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) python $(SIMULATION)/simulate.py --two-days --seed $(or $(SEED),1)
 
 .PHONY: simulate-mutations
-simulate-mutations: $(DEV)/.localnet tree ## the test of the simulation: each guard that is taken away is noticed within 200 seeds
+simulate-mutations: $(DEV)/.localnet tree ## long: each guard that is taken away is noticed by the simulation within 200 seeds
 	$(call say,guards taken away one by one)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) python $(SIMULATION)/mutations.py
 
 .PHONY: test-line-a
-test-line-a: $(LINE_A)/.installed $(DEV)/.localnet tree ## the same with the older line of libraries; anchorpy decodes what the client packs
+test-line-a: $(LINE_A)/.installed $(DEV)/.localnet tree ## part: the unit tests with the older libraries; anchorpy decodes what the client packs
 	$(call say,unit tests with the older libraries and anchorpy)
 	@cd "$(COLLECTION)" && PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH="$(TREE):$(CURDIR)/localnet/src" NOSANA_IDL="$(CURDIR)/localnet/src/nosana_localnet/nosana_jobs.idl.json" \
 		"$(LINE_A)/bin/python" -m pytest -q -p no:cacheprovider --rootdir . $(UNIT) tests/anchorpy
@@ -153,25 +160,25 @@ test-line-a: $(LINE_A)/.installed $(DEV)/.localnet tree ## the same with the old
 		"$(DEV)/bin/nosana-localnet" run --runner process --lag 0,4 -- "$(LINE_A)/bin/python" -m pytest -q -p no:cacheprovider --rootdir . solana_py_line_a.py
 
 .PHONY: test-localnet
-test-localnet: $(DEV)/.localnet tree ## the local network: recordings of the real program, others' clients, hosts, a job's life
+test-localnet: $(DEV)/.localnet tree ## part: the local network: recordings of the real program, others' clients, hosts
 	$(call say,local network)
 	@cd localnet/tests && PATH="$(DEV)/bin:$$PATH" pytest -c "$(CURDIR)/pyproject.toml" --rootdir . -m "not long" .
 	$(call say,the collection on the local network)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) NOSANA_VALIDATOR= pytest -c "$(CURDIR)/pyproject.toml" --rootdir . tests/lifecycle
 
 .PHONY: test-containers
-test-containers: podman-is-there $(DEV)/.localnet ## hosts that run jobs in containers of podman, and of podman by docker's command: isolation, bounds, what is left
+test-containers: podman-is-there $(DEV)/.localnet ## long: hosts of the local network that run jobs in containers of podman
 	$(call say,jobs in containers)
 	@cd localnet/tests && PATH="$(DEV)/bin:$$PATH" pytest -c "$(CURDIR)/pyproject.toml" --rootdir . -rs test_containers.py
 
 .PHONY: test-transitions
-test-transitions: $(DEV)/.localnet tree ## every cell of docs/transitions.md on the local network; about half an hour
+test-transitions: $(DEV)/.localnet tree ## long: every cell of docs/transitions.md on the local network; about half an hour
 	$(call say,every transition)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) NOSANA_VALIDATOR= NOSANA_TRANSITIONS=all \
 		pytest -c "$(CURDIR)/pyproject.toml" --rootdir . tests/lifecycle/test_transitions.py
 
 .PHONY: test-validator
-test-validator: validator-is-there $(DEV)/.localnet tree ## a job's life on a real Solana node, solana-test-validator; about fifteen minutes
+test-validator: validator-is-there $(DEV)/.localnet tree ## long: a job's life on a real Solana node, solana-test-validator; about fifteen minutes
 	$(call say,the collection on a real Solana node)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) NOSANA_VALIDATOR="$$(command -v solana-test-validator)" $(ALONE) \
 		pytest -c "$(CURDIR)/pyproject.toml" --rootdir . tests/lifecycle
@@ -185,12 +192,12 @@ validator-is-there:
 		exit 1; }
 
 .PHONY: test-races
-test-races: $(DEV)/.localnet tree ## twenty ansible-playbooks at once, and runs that are killed at ten random moments
+test-races: $(DEV)/.localnet tree ## part: twenty ansible-playbooks at once, and runs that are killed at ten random moments
 	$(call say,races)
 	@$(MAKE) races-and-kills KILLS=10 TESTS=.
 
 .PHONY: test-kills
-test-kills: $(DEV)/.localnet tree ## runs that are killed, at 200 random moments; KILLS sets how many, SEED the moments
+test-kills: $(DEV)/.localnet tree ## long: runs that are killed, at 200 random moments; KILLS sets how many, SEED the moments
 	$(call say,killed at $(KILLS) random moments)
 	@$(MAKE) races-and-kills KILLS=$(KILLS) TESTS="-s test_kills.py"
 
@@ -200,12 +207,12 @@ races-and-kills:
 		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(TESTS)
 
 .PHONY: test-plays
-test-plays: $(DEV)/.localnet tree ## ansible-playbook on bad days: one of each kind of fault, and a node that is lost
+test-plays: $(DEV)/.localnet tree ## part: ansible-playbook on bad days: one of each kind of fault, and a node that is lost
 	$(call say,plays on bad days)
 	@$(MAKE) plays
 
 .PHONY: test-bad-plays
-test-bad-plays: $(DEV)/.localnet tree ## ansible-playbook meets every fault in every scene, with a table of how it ended; about ten minutes
+test-bad-plays: $(DEV)/.localnet tree ## long: every fault in every scene through ansible-playbook; about ten minutes
 	$(call say,plays on all bad days)
 	@$(MAKE) plays PLAYS=all
 
@@ -215,17 +222,17 @@ plays:
 		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
 
 .PHONY: bench
-bench: $(DEV)/.localnet tree ## how quick the collection is and how often it asks, against what was promised
+bench: $(DEV)/.localnet tree ## long: how quick the collection is and how often it asks, against what was promised
 	$(call say,the collection measured)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) PYTHONPATH="$(TREE):$(COLLECTION)/tests/shared" "$(DEV)/bin/python" tests/bench/bench.py "$(CACHE)/bench.json" "$(CURDIR)/tools/bench_localnet.py"
 
 .PHONY: bench-localnet
-bench-localnet: $(DEV)/.localnet ## how fast the local network is, against what was promised
+bench-localnet: $(DEV)/.localnet ## long: how fast the local network is, against what was promised
 	$(call say,the local network measured)
 	@"$(DEV)/bin/python" tools/bench_localnet.py "$(CACHE)/bench-localnet.json"
 
 .PHONY: test-kit
-test-kit: $(DEV)/.localnet tree ## JavaScript clients of others on the local network; needs Node >= 20.18 and npm
+test-kit: $(DEV)/.localnet tree ## long: JavaScript clients of others on the local network; needs Node >= 20.18 and npm
 	$(call say,the official client and others in JavaScript)
 	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 18) ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1 \
 		|| { echo "make test-kit needs Node >= 20.18 with npm on the PATH; found $$(node --version 2>/dev/null || echo none)."; exit 1; }
@@ -239,24 +246,24 @@ test-kit: $(DEV)/.localnet tree ## JavaScript clients of others on the local net
 		nosana-localnet run --runner process -- npm run --silent check-late
 
 .PHONY: test-secrets
-test-secrets: $(DEV)/.localnet tree ## planted secrets are searched for in everything that real Ansible prints, logs and writes
+test-secrets: $(DEV)/.localnet tree ## part: planted secrets are searched for in everything that real Ansible prints and writes
 	$(call say,secrets)
 	@cd tests/secrets && PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" \
 		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
 
 .PHONY: test-both-ways
-test-both-ways: $(DEV)/.localnet tree ## action plugins and modules give the same results, field by field
+test-both-ways: $(DEV)/.localnet tree ## part: action plugins and modules give the same results, field by field
 	$(call say,action plugins and modules)
 	@cd tests/both_ways && PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" \
 		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
 
 .PHONY: test-roles
-test-roles: $(DEV)/.localnet tree ## the roles: a service changes under a client that asks all the time, a batch is killed and goes on
+test-roles: $(DEV)/.localnet tree ## part: a service changes under a client that asks all the time, a batch is killed and goes on
 	$(call say,roles)
 	@$(MAKE) roles
 
 .PHONY: test-batch
-test-batch: $(DEV)/.localnet tree ## a batch of 100 jobs, 8 at a time, killed in the middle; BATCH and PARALLEL set the numbers; a minute or two
+test-batch: $(DEV)/.localnet tree ## long: a batch of 100 jobs (BATCH), 8 at a time (PARALLEL), killed in the middle; two minutes
 	$(call say,$(BATCH) jobs and $(PARALLEL) at a time)
 	@NOSANA_BATCH=$(BATCH) NOSANA_PARALLEL=$(PARALLEL) $(MAKE) roles TESTS="-s test_batch.py -k killed"
 
@@ -265,24 +272,24 @@ roles:
 	@cd "$(COLLECTION)/tests/roles" && $(RUN_IN_DEV) "$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(or $(TESTS),.)
 
 .PHONY: matrix
-matrix: $(DEV)/.localnet tree ## every cell of tools/matrix.toml (half an hour, two at a time); CELLS='2.22* *-older' and SUITES='unit both_ways secrets' choose
+matrix: $(DEV)/.localnet tree ## release: every supported ansible-core, Python and library; CELLS, SUITES; half an hour
 	$(call say,$(SUITES) in the cells $(or $(CELLS),*))
 	@JOBS=$(JOBS) "$(DEV)/bin/python" tools/matrix.py run "$(CACHE)" "$(SUITES)" $(foreach cell,$(CELLS),'$(cell)')
 
 .PHONY: test-ground
-test-ground: $(DEV)/.localnet tree ## modules without a home, on a full disk, beside broken caches, behind proxies, without a network, with a wrong clock
+test-ground: $(DEV)/.localnet tree ## part: modules without a home, on a full disk, behind proxies, with a wrong clock
 	$(call say,the ground under a module)
 	@cd "$(COLLECTION)/tests/ground" && $(RUN_IN_DEV) "$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
 
 ALL_BUT_THE_IMAGE := --ignore test_image.py .
 
 .PHONY: test-awx
-test-awx: $(DEV)/.localnet tree ## the playbooks for AWX under ansible-runner, what awx_setup makes, slices that overlap, the execution environment
+test-awx: $(DEV)/.localnet tree ## long: the playbooks for AWX under ansible-runner, what awx_setup makes, slices that overlap
 	$(call say,AWX)
 	@$(MAKE) awx CHOSEN='$(ALL_BUT_THE_IMAGE)'
 
 .PHONY: test-ee
-test-ee: podman-is-there $(DEV)/.localnet tree ## the execution environment built with podman, and playbooks inside it; a few minutes
+test-ee: podman-is-there $(DEV)/.localnet tree ## long: the execution environment built with podman, and playbooks inside it; a few minutes
 	$(call say,the execution environment)
 	@$(MAKE) awx CHOSEN=test_image.py
 
@@ -302,7 +309,7 @@ awx:
 		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(CHOSEN)
 
 .PHONY: test-eda
-test-eda: java-is-there $(EDA)/.localnet tree ## the event source in a real ansible-rulebook, and the audit query; needs Java >= 17
+test-eda: java-is-there $(EDA)/.localnet tree ## long: the event source in a real ansible-rulebook, and the audit query; needs Java >= 17
 	$(call say,Event-Driven Ansible)
 	@cd "$(COLLECTION)/tests/eda" && PATH="$(EDA)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONPATH="$(TREE)" \
 		"$(EDA)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
@@ -315,22 +322,22 @@ java-is-there:
 		exit 1; }
 
 .PHONY: test-sanity
-test-sanity: $(DEV)/.localnet tree ## ansible-test sanity
+test-sanity: $(DEV)/.localnet tree ## part: ansible-test sanity
 	$(call say,ansible-test sanity)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) ansible-test sanity --venv --requirements --python $(PYTHON_VERSION) --color no
 
 .PHONY: test-ansible-units
-test-ansible-units: $(DEV)/.localnet tree ## ansible-test units
+test-ansible-units: $(DEV)/.localnet tree ## part: ansible-test units
 	$(call say,ansible-test units)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) ansible-test units --venv --requirements --python $(PYTHON_VERSION) --color no
 
 .PHONY: test-integration
-test-integration: $(DEV)/.localnet tree ## ansible-test integration against a local network
+test-integration: $(DEV)/.localnet tree ## day: ansible-test integration against a local network; TARGETS chooses
 	$(call say,ansible-test integration)
 	@$(RUN_IN_DEV) nosana-localnet run --runner process -- python tools/integration.py "$(COLLECTION)" $(PYTHON_VERSION) $(TARGETS)
 
 .PHONY: test-galaxy
-test-galaxy: $(DEV)/.localnet $(GALAXY)/.installed build tree ## documentation, changelog, ansible-lint and Galaxy's own checks
+test-galaxy: $(DEV)/.localnet $(GALAXY)/.installed build tree ## part: documentation, changelog, ansible-lint and Galaxy's own checks
 	$(call say,documentation and changelog)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) antsibull-changelog lint
@@ -341,7 +348,7 @@ test-galaxy: $(DEV)/.localnet $(GALAXY)/.installed build tree ## documentation, 
 		"$(GALAXY)/bin/python" -m galaxy_importer.main "$(CACHE)"/build/nosana-compute-*.tar.gz
 
 .PHONY: test-docs
-test-docs: docs $(DEV)/.localnet tree ## every example of the site, on the local network; its pages at phone and desktop width, where there is Chromium
+test-docs: docs $(DEV)/.localnet tree ## part: every example of the site on the local network; its pages in a browser
 	$(call say,the examples of the documentation)
 	@cd tests/docs && PATH="$(DEV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(TREE)" NOSANA_SITE="$(CACHE)/docs/html" \
 		"$(DEV)/bin/python" -m pytest -c "$(CURDIR)/pyproject.toml" --rootdir . .
@@ -349,11 +356,11 @@ test-docs: docs $(DEV)/.localnet tree ## every example of the site, on the local
 # --- the program of the local network --------------------------------------------------------------------------------
 
 .PHONY: program
-program: $(COMPILER)/.installed ## rebuild the jobs program of the local network
+program: $(COMPILER)/.installed ## long: rebuild the jobs program of the local network
 	@"$(COMPILER)/bin/python" localnet/program/build.py
 
 .PHONY: program-check
-program-check: $(COMPILER)/.installed ## rebuild it and compare with what is checked in
+program-check: $(COMPILER)/.installed ## long: rebuild it and compare with what is checked in
 	$(call say,the jobs program equals its source)
 	@"$(COMPILER)/bin/python" localnet/program/build.py --check
 
@@ -365,14 +372,14 @@ program-check-if-able:
 # --- documentation ---------------------------------------------------------------------------------------------------
 
 .PHONY: docs
-docs: $(DOCS)/.installed tree ## the documentation site, without the network; a warning or a dead link is an error
+docs: $(DOCS)/.installed tree ## start: the documentation site, without the network; a warning or a dead link is an error
 	$(call say,the documentation site)
 	@"$(DOCS)/bin/python" tools/docs/build.py "$(TREE)" "$(CACHE)/docs"
 
 # --- building --------------------------------------------------------------------------------------------------------
 
 .PHONY: build
-build: $(DEMO)/.installed ## build the collection's artefact
+build: $(DEMO)/.installed ## day: the collection's artefact
 	$(call say,Build the collection)
 	@rm -rf "$(CACHE)/build"
 	@"$(DEMO)/bin/ansible-galaxy" collection build --output-path "$(CACHE)/build" . | tail -n 1
@@ -380,12 +387,12 @@ build: $(DEMO)/.installed ## build the collection's artefact
 # --- releasing -------------------------------------------------------------------------------------------------------
 
 .PHONY: changelog
-changelog: $(DEV)/.localnet ## make CHANGELOG.rst of the fragments, for the version in galaxy.yml: the first step of a release
+changelog: $(DEV)/.localnet ## release: CHANGELOG.rst of the fragments, for the version in galaxy.yml
 	@$(RUN_IN_DEV) antsibull-changelog release && $(RUN_IN_DEV) antsibull-changelog lint
 
 # Everything that can be checked before a tag is set; what is checked is the artefact and the wheel, not the checkout.
 .PHONY: release-check
-release-check: $(RELEASE)/.installed $(DEV)/.localnet $(GALAXY)/.installed ## the checklist of a release: artefact, demo of it on every ansible-core, lint, importer, licences, wheel; four minutes
+release-check: $(RELEASE)/.installed $(DEV)/.localnet $(GALAXY)/.installed ## release: what can be checked before a tag, of the artefact and the wheel; four minutes
 	$(call say,The artefact with its changelog)
 	@rm -rf "$(CACHE)/release" && "$(PYTHON)" tools/tree.py "$(CACHE)/release/tree" >/dev/null
 	@cd "$(RELEASED)" && $(RUN_IN_DEV) "$(PYTHON)" "$(CURDIR)/tools/release.py" changelog
@@ -411,7 +418,7 @@ tree:
 	@test -n "$(TREE_IS_MADE)" || "$(PYTHON)" tools/tree.py "$(TREE)" >/dev/null
 
 .PHONY: clean
-clean: ## remove everything that was made
+clean: ## start: remove everything that was made
 	@rm -rf "$(CACHE)"
 
 # --- environments ----------------------------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ from nosana_localnet import base58, idl
 from nosana_localnet.genesis import JOBS_PROGRAM
 from nosana_localnet.hosts import flow, literals, results
 from nosana_localnet.hosts.logistics import Patience
+from nosana_localnet.hosts.process import ProcessRunner
+from nosana_localnet.hosts.runner import OpSpec
 from nosana_localnet.server import DOMAIN, Network, Settings, run
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -44,6 +46,22 @@ async def network() -> AsyncIterator[Network]:
 @pytest.fixture
 def poster(network: Network) -> Poster:
     return Poster(network)
+
+
+@pytest.mark.parametrize(("command", "says"), [("echo one", "Run as a plain process"), (None, "Stand-in: ")])
+async def test_the_first_line_of_a_log_says_what_was_really_started(command: str | None, says: str) -> None:
+    """A runner itself says it before it reads anything of the op: whoever waits for the runner may come later than what the op prints."""
+    lines: list[str] = []
+    runner = ProcessRunner()
+    running = await runner.start(
+        OpSpec("job", 0, "one", "nginx", command, None, {}, None, [free_port()]), lambda _kind, text: lines.append(text)
+    )
+    if command is None:
+        await running.stop()
+    await running.wait()
+    await runner.close()
+    assert lines[0].startswith(says)
+    assert lines[1:] == ([] if command is None else ["one\n"])
 
 
 def python(code: str, **args: Any) -> dict[str, Any]:

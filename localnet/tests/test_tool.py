@@ -437,7 +437,7 @@ def test_the_plugin_starts_a_network_and_sets_the_environment(
 
 def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "localnet.md").read_text(encoding="utf-8")
-    example = page.split("```python\n# test_prices.py\n")[1].split("```")[0]
+    example = page.split("```python test_prices.py\n")[1].split("```")[0]
     (tmp_path / "test_prices.py").write_text(example, encoding="utf-8")
     plugin = [] if "nosana_localnet.pytest" not in pytest_plugins else ["-p", "nosana_localnet.pytest"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, "--rootdir", str(tmp_path), str(tmp_path)]

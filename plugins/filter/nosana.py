@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any
@@ -66,9 +68,23 @@ def _sentence(compute: Callable[[], str]) -> str:
         raise AnsibleFilterError(str(error)) from None
 
 
+def _called_right(function: Callable[..., str]) -> Callable[..., str]:
+    """The filter, which says in its own words that it was given too much or too little."""
+
+    @functools.wraps(function)
+    def called(*arguments: Any, **options: Any) -> str:
+        try:
+            inspect.signature(function).bind(*arguments, **options)
+        except TypeError as error:
+            raise AnsibleFilterError(f"{error}; see ansible-doc -t filter nosana.compute.{function.__name__}") from None
+        return function(*arguments, **options)
+
+    return called
+
+
 class FilterModule:
     """The filters."""
 
     def filters(self) -> dict[str, Callable[..., str]]:
         """By name."""
-        return {"nosana_cid": nosana_cid, "nosana_service_url": nosana_service_url}
+        return {function.__name__: _called_right(function) for function in (nosana_cid, nosana_service_url)}

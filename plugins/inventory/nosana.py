@@ -125,6 +125,8 @@ notes:
   - Definitions are read from IPFS once and for all; what is kept of them lies in E(NOSANA_CACHE).
   - In AWX, C(enabled_var=nosana_status) with C(enabled_value=running) enables the jobs that run.
   - Connection options may be templates, which may use extra variables.
+  - The chain does not keep when a job was posted. By time O(filters) choose with C(nosana_time_started) and C(nosana_time_ended), which are
+    null before.
 seealso:
   - module: nosana.compute.nosana_job_info
   - module: nosana.compute.nosana_market_info

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,11 @@ from conftest import BIN, COLLECTION, TREE, described
 
 from ansible_collections.nosana.compute.plugins.module_utils._ansible.options import job_spec, wallet_info_spec
 
-KEY = "planted-Wa11et-key"
+sys.path.insert(0, str(COLLECTION / "tests" / "docs"))
+
+from blocks import PAGES, blocks
+
+KEY = "p2antedWa22etKey" * 5 + "p2anted"
 SURVEYS = ["survey_post", "survey_wait", "survey_remove"]
 PLAYBOOKS = ["post", "wait", "remove", "awx_setup"]
 
@@ -33,6 +38,9 @@ class Setup:
     folder: Path
 
     def run(self, *options: str) -> tuple[int, str]:
+        return self.command([str(BIN / "ansible-playbook"), "nosana.compute.awx_setup", *options])
+
+    def command(self, command: list[str]) -> tuple[int, str]:
         environment = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(self.folder), "AWX_STAND_IN": str(self.folder / "awx.json")}
         environment |= {
             "ANSIBLE_COLLECTIONS_PATH": f"{TREE}:{self.folder}",
@@ -40,13 +48,7 @@ class Setup:
             "ANSIBLE_PIPELINING": "true",
         }
         environment |= {"NOSANA_WALLET": KEY, "NOSANA_IPFS_JWT": f"{KEY}-too", "NOSANA_NETWORK": "devnet"}
-        ran = subprocess.run(
-            [str(BIN / "ansible-playbook"), "nosana.compute.awx_setup", *options],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        ran = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
         return ran.returncode, ran.stdout + ran.stderr
 
     def things(self) -> dict[str, dict[str, Any]]:
@@ -212,6 +214,29 @@ def _led_nowhere(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     spoilt = copy.deepcopy(nodes)
     spoilt[-1]["related"]["always_nodes"] = [{"identifier": "nothing"}]
     return spoilt
+
+
+@pytest.mark.long
+def test_what_the_page_says_to_run(setup: Setup) -> None:
+    (setup.folder / "wallet.json").write_text("[3, 4]\n", encoding="utf-8")
+    commands = [block.text for block in blocks(PAGES / "awx.md") if block.mark == "awx"]
+    assert len(commands) == 2
+    for command in commands:
+        code, output = setup.command(["sh", "-ec", command])
+        assert code == 0, output
+    things = setup.things()
+    assert things["credential//Nosana wallet"]["inputs"]["wallet"] == "[3, 4]"
+    assert len([key for key in things if key.startswith("host/Nosana fleet/")]) == 3
+
+
+@pytest.mark.parametrize("wallet", ["nowhere.json", "{}", "wallet.json"])
+def test_a_wallet_that_is_no_key_is_written_nowhere(setup: Setup, wallet: str) -> None:
+    (setup.folder / "wallet.json").write_text("no key", encoding="utf-8")
+    code, output = setup.run("-e", "awx_image=image", "-e", json.dumps({"awx_wallet": wallet}))
+    assert code != 0
+    assert "awx_wallet is neither a key file that exists, nor a key" in output
+    assert "no key\n" not in output
+    assert setup.things() == {}
 
 
 def test_no_image(setup: Setup) -> None:

@@ -16,8 +16,12 @@ PATIENCE_SECONDS = 120
 # A reader's nosana-localnet, but ops run as processes, the port is free, and nothing is kept in the home of whoever tests.
 WRAPPER = """#!/bin/sh
 command="$1"; shift
-[ "$command" = start ] && set -- --port 0 --wallet "{place}/wallet.json" "$@"
-exec "{program}" "$command" --runner process "$@"
+case "$command" in
+  start) set -- --runner process --port 0 --wallet "{place}/wallet.json" "$@" ;;
+  run) set -- --runner process "$@" ;;
+  *) set -- "$@" --port "${{NOSANA_RPC_URL##*:}}" ;;
+esac
+exec "{program}" "$command" "$@"
 """
 
 

@@ -18,7 +18,7 @@ from browser import PROGRAM, Page, browser  # noqa: E402
 from links import dead  # noqa: E402
 
 SITE = Path(os.environ.get("NOSANA_SITE", CHECKOUT / ".cache" / "docs" / "html"))
-WIDTHS = (390, 1280)
+WIDTHS = (360, 1280)
 LOADED = "document.readyState === 'complete' && location.href.endsWith({name!r})"
 # What is wider than the page and does not scroll by itself.
 WIDE = """(width => {
@@ -69,9 +69,11 @@ def test_every_plugin_has_its_page() -> None:
     names = {file.name for file in (SITE / "plugins").glob("*.html")}
     modules = {f"{file.stem}_module.html" for file in (CHECKOUT / "plugins" / "modules").glob("nosana_*.py")}
     filters = {f"{file.stem}_filter.html" for file in (CHECKOUT / "plugins" / "filter").glob("*.yml")}
+    roles = {f"{folder.name}_role.html" for folder in (CHECKOUT / "roles").iterdir()}
     assert len(modules) >= 4
     assert len(filters) >= 2
-    assert modules | filters | {"nosana_inventory.html", "job_lookup.html"} <= names
+    assert len(roles) >= 2
+    assert modules | filters | roles | {"nosana_inventory.html", "job_lookup.html"} <= names
 
 
 @pytest.mark.parametrize(
@@ -93,3 +95,10 @@ def test_a_dead_link_is_seen(tmp_path: Path, body: str, trouble: str | None) -> 
     found = dead(tmp_path)
     assert len(found) == (trouble is not None)
     assert trouble is None or trouble in found[0]
+
+
+def test_quotes_stay_as_they_are_printed() -> None:
+    """A sentence of the page is what a task has said, letter by letter, so that it is found."""
+    page = (SITE / "troubleshooting.html").read_text(encoding="utf-8")
+    assert "such as 4090 or 'rtx 3060', of at most" in page
+    assert "\u2019" not in page

@@ -25,6 +25,7 @@ COLLECTION = TREE / "ansible_collections" / "nosana" / "compute"
 BIN = Path(sys.executable).parent
 MARKET, EMPTY_MARKET = "nvidia-3060", "nvidia-4090"
 PATIENCE_SECONDS = 90.0
+COMMAND = ("ansible-rulebook", "-r", "{rulebook}", "-i", "inventory.yml", "--vars", "vars.yml")
 LOCALHOST = {
     "all": {"hosts": {"localhost": {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}}}
 }
@@ -101,7 +102,7 @@ class User:
             rulebook = str(self.directory / "rulebook.yml")
         (self.directory / "vars.yml").write_text(json.dumps(variables or {}), encoding="utf-8")
         (self.directory / "inventory.yml").write_text(json.dumps(LOCALHOST), encoding="utf-8")
-        command = ["ansible-rulebook", "-r", rulebook, "-i", "inventory.yml", "--vars", "vars.yml", "--shutdown-delay", "1"]
+        command = [*(word.format(rulebook=rulebook) for word in COMMAND), "--shutdown-delay", "1"]
         file = self.directory / "output"
         with file.open("wb") as output:
             process = subprocess.Popen(

@@ -7,11 +7,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -21,9 +19,19 @@ from typing import Any
 import pytest
 import yaml
 from ansible_rulebook.validators import Validate
-from conftest import COLLECTION, EMPTY_MARKET, MARKET, Rulebook, User
+from conftest import COLLECTION, COMMAND, EMPTY_MARKET, LOCALHOST, MARKET, Rulebook, User
+
+sys.path.insert(0, str(COLLECTION / "tests" / "docs"))
+
+from blocks import PAGES, blocks
 
 INTERVAL = 5
+INSTALLED = "~/.ansible/collections/ansible_collections/nosana/compute"
+SOURCE = "extensions/eda/plugins/event_source/nosana_jobs.py"
+# What the page shows: files by their names, and commands.
+PAGE = [(block.mark.removeprefix("eda").strip(), block.text) for block in blocks(PAGES / "eda.md") if block.mark.startswith("eda")]
+SHOWN = {name: yaml.safe_load(text) for name, text in PAGE if name}
+TYPED = [text.strip() for name, text in PAGE if not name]
 
 
 @contextlib.contextmanager
@@ -66,15 +74,17 @@ def definition(command: str) -> dict[str, Any]:
 
 
 def test_a_failed_job_is_posted_anew_once_and_a_waiting_one_is_told_of(user: User) -> None:
-    first = user.post("trainer", definition("sleep 300"))
+    variables = SHOWN["vars.yml"]
+    trainer = variables["nosana_definitions"]["trainer"]
+    assert variables["nosana_market"] == MARKET
+    first = user.post("trainer", trainer)
     waiting = user.post("patient", definition("true"), market=EMPTY_MARKET, wait_for="posted")
     with listener() as (url, told):
-        variables = {
-            "nosana_definitions": {"trainer": definition("sleep 300"), "patient": definition("true")},
+        variables |= {
+            "nosana_definitions": {"trainer": trainer, "patient": definition("true")},
             "nosana_interval": INTERVAL,
             "nosana_queued_too_long": 4,
             "nosana_notify_url": url,
-            "nosana_market": MARKET,
         }
         with going(user.start("nosana.compute.nosana_jobs", variables)) as rulebook:
             rulebook.until(lambda: told)
@@ -95,7 +105,7 @@ def test_a_failed_job_is_posted_anew_once_and_a_waiting_one_is_told_of(user: Use
 def test_by_hand_it_prints_events(user: User) -> None:
     """The file run as a program, which is how one looks what would come."""
     address = user.post("shown", definition("sleep 300"))
-    command = [sys.executable, str(COLLECTION / "extensions/eda/plugins/event_source/nosana_jobs.py")]
+    command = [sys.executable, str(COLLECTION / SOURCE)]
     with subprocess.Popen(command, env=user.environment | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, text=True) as process:
         try:
             lines = []
@@ -110,13 +120,16 @@ def test_by_hand_it_prints_events(user: User) -> None:
     assert "definition" not in told
 
 
+def test_what_the_page_shows_is_what_is_run_here() -> None:
+    assert set(SHOWN) == {"vars.yml", "inventory.yml", "rulebook.yml"}
+    assert SHOWN["inventory.yml"] == LOCALHOST
+    assert [" ".join(COMMAND).format(rulebook="nosana.compute.nosana_jobs"), f"python {INSTALLED}/{SOURCE}"] == TYPED
+
+
 def test_the_rulebooks_of_the_page_and_of_the_collection_are_rulebooks() -> None:
-    page = (COLLECTION / "docs" / "eda.md").read_text(encoding="utf-8")
-    shown = [textwrap.dedent(block) for block in re.findall(r"(?:^    .*\n|^\n)+", page, re.MULTILINE) if "condition:" in block]
     shipped = (COLLECTION / "extensions/eda/rulebooks/nosana_jobs.yml").read_text(encoding="utf-8")
-    assert len(shown) == 1
-    for text in (*shown, shipped):
-        Validate.rulebook(yaml.safe_load(text))
+    for rulebook in (SHOWN["rulebook.yml"], yaml.safe_load(shipped)):
+        Validate.rulebook(rulebook)
 
 
 def rules(**options: Any) -> list[Any]:

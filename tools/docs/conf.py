@@ -19,6 +19,8 @@ copyright = "2026 The nosana.compute contributors"
 extensions = ["myst_parser", "sphinx.ext.intersphinx", "sphinx_antsibull_ext"]
 myst_heading_anchors = 3
 highlight_language = "text"
+# Sentences and values are searched for and copied, so quotes stay as they are printed.
+smartquotes = False
 
 html_theme = "furo"
 html_show_sphinx = False

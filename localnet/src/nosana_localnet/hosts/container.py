@@ -210,12 +210,12 @@ class Container:
         self._engine = engine
         self._name = name
         self._client = client
+        log("nodeerr", f"Run in a {engine} container of the image {op.image}.\n")
         streams = [(client.stdout, "stdout"), (client.stderr, "stderr")]
         self._readers = [asyncio.create_task(forward(stream, kind, log)) for stream, kind in streams if stream is not None]
         self._last: dict[str, Any] | None = None
         self.host = op.name
         self.ports = ports
-        self.how = f"Run in a {engine} container of the image {op.image}."
 
     @classmethod
     async def start(cls, engine: str, name: str, op: OpSpec, log: Log, network: str, *, published: bool) -> tuple[Container, str]:

@@ -376,7 +376,6 @@ class Flow:
                 self._log(op, "nodeerr", f"{error}\n")
                 self._end(op, "failed" if op.reason is None else _STATUS[op.reason], EXIT_NOT_STARTED)
                 return
-            self._log(op, "nodeerr", f"{op.running.how}\n")
             op.status = op.phase = "running"
             watching = asyncio.create_task(self._watch(op, op.running))
             try:

@@ -78,7 +78,7 @@ class ProcessRunner:
             program = self._program(op, home)
             if program is None:
                 shutil.rmtree(home, ignore_errors=True)
-                return await self._stand_in(op)
+                return await self._stand_in(op, log)
             return await Process.start(op, program, home, log, self._volume_env(op), self._reaper)
         except BaseException:
             shutil.rmtree(home, ignore_errors=True)
@@ -119,12 +119,16 @@ class ProcessRunner:
         return None if found is None else [found, *words[1:]]
 
     @staticmethod
-    async def _stand_in(op: OpSpec) -> Running:
+    async def _stand_in(op: OpSpec, log: Log) -> Running:
         if not op.ports:
             raise RunnerError(
                 "container-start",
                 f"The image {op.image} cannot be run without a container engine: it has no command that is on this machine, and exposes no port.",
             )
+        log(
+            "nodeerr",
+            f"Stand-in: the image {op.image} is not run, because its program is not on this machine; its ports answer with a page that says so.\n",
+        )
         return await StandIn.start(op)
 
 
@@ -138,9 +142,6 @@ class Process:
         self._home = home
         self._readers = readers
         self._reaper = reaper
-        self.how = f"Run as a plain process, not in a container; the image {op.image} was not used."
-        if op.volumes:
-            self.how += " A process has no mounts: volumes are directories named by NOSANA_VOLUME_<NAME>."
         self.ports = {port: (self.host, port) for port in op.ports}
 
     @classmethod
@@ -167,6 +168,8 @@ class Process:
         except (OSError, ValueError) as error:
             raise RunnerError("container-start", f"{program[0]} could not be started: {error}.", 500) from None
         reaper.hold(_group(child, home))
+        no_mounts = " A process has no mounts: volumes are directories named by NOSANA_VOLUME_<NAME>." if op.volumes else ""
+        log("nodeerr", f"Run as a plain process, not in a container; the image {op.image} was not used.{no_mounts}\n")
         readers = [
             asyncio.create_task(forward(stream, kind, log))
             for stream, kind in ((child.stdout, "stdout"), (child.stderr, "stderr"))
@@ -212,11 +215,10 @@ class StandIn:
 
     host = "127.0.0.1"
 
-    def __init__(self, op: OpSpec, runners: list[web.AppRunner], ports: dict[int, tuple[str, int]]):
+    def __init__(self, runners: list[web.AppRunner], ports: dict[int, tuple[str, int]]):
         self._runners = runners
         self._ended = asyncio.Event()
         self.ports = ports
-        self.how = f"Stand-in: the image {op.image} is not run, because its program is not on this machine; its ports answer with a page that says so."
 
     @classmethod
     async def start(cls, op: OpSpec) -> StandIn:
@@ -231,7 +233,7 @@ class StandIn:
             await site.start()
             runners.append(runner)
             ports[port] = (cls.host, runner.addresses[0][1])
-        return cls(op, runners, ports)
+        return cls(runners, ports)
 
     async def wait(self) -> int:
         await self._ended.wait()

@@ -49,10 +49,6 @@ class Running(Protocol):
     """An op that runs."""
 
     @property
-    def how(self) -> str:
-        """One sentence: what was really started."""
-
-    @property
     def host(self) -> str:
         """The name under which the job's other ops reach it."""
 
@@ -78,7 +74,7 @@ class Runner(Protocol):
         """process, podman or docker."""
 
     async def start(self, op: OpSpec, log: Log) -> Running:
-        """Starts an op; RunnerError when it cannot."""
+        """Starts an op. Says in its log what was really started, before anything that it prints. RunnerError when it cannot."""
 
     async def tidy(self, job: str) -> None:
         """Removes what a job's ops shared: volumes, network. Called once, when the job is over."""

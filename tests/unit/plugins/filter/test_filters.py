@@ -14,7 +14,7 @@ from ansible.errors import AnsibleFilterError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.nosana.compute.plugins.filter.nosana import nosana_cid, nosana_service_url
+from ansible_collections.nosana.compute.plugins.filter.nosana import FilterModule, nosana_cid, nosana_service_url
 from ansible_collections.nosana.compute.plugins.module_utils._clients.ipfs import cid_of, encode_document
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.definition import declare
 
@@ -96,3 +96,18 @@ def test_no_cid(arguments: tuple[Any, ...], sentence: str) -> None:
     with pytest.raises(AnsibleFilterError) as caught:
         nosana_cid(*arguments)
     assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "options", "sentence"),
+    [
+        ("nosana_service_url", (JOB,), {}, "missing a required argument: 'port'"),
+        ("nosana_cid", (DEFINITION, "web", 7), {}, "too many positional arguments"),
+        ("nosana_cid", (DEFINITION,), {"nmae": "web"}, "got an unexpected keyword argument 'nmae'"),
+    ],
+)
+def test_called_wrongly(name: str, arguments: tuple[Any, ...], options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(AnsibleFilterError) as caught:
+        FilterModule().filters()[name](*arguments, **options)
+    assert str(caught.value) == f"{sentence}; see ansible-doc -t filter nosana.compute.{name}"
+    assert FilterModule().filters()["nosana_cid"](DEFINITION, name="web") == nosana_cid(DEFINITION, "web")
