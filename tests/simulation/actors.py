@@ -5,24 +5,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from chronicle import QUEUED, STOPPED, Chronicle, Life
 from faults import Faults
+from solders.account import Account
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from world import MARKETS, NAMES, VARIANTS, World, document, host_accounts, key_of, poster_accounts, vault_of
 
-from nosana_localnet import authority
+from nosana_localnet import authority, idl
 from nosana_localnet.genesis import MarketSpec
 from nosana_localnet.ipfs import cid_of, cid_to_bytes
 from nosana_localnet.ledger import SYSTEM_PROGRAM, create_token_account, token_address
 
 # Kind of result → how often hosts bring it.
 _RESULTS = {"success": 6, "exit": 3, "garbage": 1, "no json": 0.5, "stopped": 0.5, "lost": 1}
-_QUEUE_OF_JOBS = 0
+_QUEUE_OF_JOBS, _NO_QUEUE = 0, 255
 
 
 @dataclass
@@ -35,6 +36,8 @@ class Stage:
     results: dict[str, str] = field(default_factory=dict)
     """Content address of a result → its kind."""
     on: bool = True
+    full: set[Pubkey] = field(default_factory=set)
+    """Markets whose queues are full of nobody's jobs."""
     keys: int = 0
 
     def fresh_key(self) -> Keypair:
@@ -42,11 +45,23 @@ class Stage:
         return key_of("fresh", self.keys)
 
     def reopen(self) -> None:
-        """Markets that were closed are there again."""
+        """Markets that were closed are there again, and queues that were filled are empty."""
         ledger = self.world.ledger
         for spec in MARKETS:
             if ledger.account(spec.address) is None:
                 authority.reopen(ledger, spec)
+            if spec.address in self.full:
+                self.full.remove(spec.address)
+                self.queue(spec, _NO_QUEUE, [])
+
+    def queue(self, spec: MarketSpec, kind: int, waiting: Sequence[Pubkey]) -> None:
+        """Has just these wait in a market."""
+        ledger = self.world.ledger
+        account = ledger.account(spec.address)
+        assert account is not None
+        values = idl.decode_account("MarketAccount", account.data) | {"queue_type": kind, "queue": list(waiting)}
+        data = idl.encode_account("MarketAccount", values, size=len(account.data))
+        ledger.put(spec.address, Account(account.lamports, data, account.owner))
 
     def every(self, low_seconds: float, high_seconds: float, act: Callable[[], None]) -> None:
         """Lets somebody act again and again, while actors act at all."""
@@ -89,8 +104,8 @@ class Host:
             run = self.stage.fresh_key()
             self._send("claim", {"job": chance.choice(claimable), "run": run.pubkey()}, run)
             return
-        if world.ledger.account(self.market) is None:
-            return  # closed
+        if world.ledger.account(self.market) is None or self.market in self.stage.full:
+            return
         kind, queue = world.queue(self.market)
         if kind == _QUEUE_OF_JOBS or (len(queue) < 2 and chance.random() < 0.3):
             run = self.stage.fresh_key()
@@ -221,15 +236,16 @@ class Stranger:
 
 @dataclass
 class Authority:
-    """Changes what a market asks, or closes it for a while."""
+    """Changes what a market asks, closes it for a while, or has its queue full."""
 
     stage: Stage
     name: str = "authority"
 
     def act(self) -> None:
         world, chance = self.stage.world, self.stage.world.scheduler.random
-        if chance.random() < 0.5:
-            self._close(chance.choice(MARKETS))
+        draw = chance.random()
+        if draw < 0.5:
+            (self._close if draw < 0.3 else self._fill)(chance.choice(MARKETS))
             return
         spec = chance.choice(MARKETS[:2])
         self.stage.faults.count("price_change")
@@ -243,11 +259,22 @@ class Authority:
         accounts = {"market": spec.address, "access_key": SYSTEM_PROGRAM, "authority": world.ledger.faucet.pubkey()}
         world.send(self.name, "update", accounts, [world.ledger.faucet], args)
 
+    def _fill(self, spec: MarketSpec) -> None:
+        """Only a market where nobody waits; what queues there for a while are addresses of nobody, which no host takes."""
+        world = self.stage.world
+        if world.ledger.account(spec.address) is None or world.queue(spec.address)[1]:
+            return
+        self.stage.full.add(spec.address)
+        self.stage.queue(spec, _QUEUE_OF_JOBS, [key_of("filler", number).pubkey() for number in range(authority.QUEUE_MOST)])
+        self.stage.faults.count("queue_full")
+        world.scheduler.note(self.name, f"fills the queue of {spec.slug}")
+        world.scheduler.after(world.scheduler.random.uniform(5, 120), self.stage.reopen)
+
     def _close(self, spec: MarketSpec) -> None:
         """Only a market without jobs: the deposits of others would be lost with it, which nobody can do anything about."""
         world = self.stage.world
         jobs = [life for life in self.stage.chronicle.lives.values() if life.active and life.market == spec.address]
-        if jobs or world.ledger.account(spec.address) is None:
+        if jobs or spec.address in self.stage.full or world.ledger.account(spec.address) is None:
             return
         authority.close(world.ledger, spec)
         self.stage.faults.count("market_closed")

@@ -51,11 +51,23 @@ KINDS: dict[str, tuple[frozenset[str] | None, float]] = {
     "lost_pin": (frozenset({"pin"}), 3.0),  # confirmed, and not retrievable
     "gone_pin": (frozenset({"pin"}), 2.5),  # confirmed, shown for a while, and lost for ever unless somebody pins it again
     "unauthorized": (frozenset({"fetch", "pin"}), 0.5),
+    "pubsub_silent": (frozenset({"pubsub"}), 12.0),  # a subscription that stands and never tells anything
+    "pubsub_drops": (frozenset({"pubsub"}), 12.0),  # a connection that breaks off after a while
 }
 # What can only be said of other actors; they are counted here too, so that one table tells everything.
-ACTORS = ("killed", "host_crash", "host_quit", "host_garbage", "host_lost_result", "host_slow", "price_change", "market_closed")
+ACTORS = (
+    "killed",
+    "host_crash",
+    "host_quit",
+    "host_garbage",
+    "host_lost_result",
+    "host_slow",
+    "price_change",
+    "market_closed",
+    "queue_full",
+)
 # What tasks ask for and processes have at hand, which is no fault; counted in the same table.
-OCCASIONS = ("two_nodes", "two_gateways", "wish", "node", "wait_ready")
+OCCASIONS = ("two_nodes", "two_gateways", "pubsub", "wish", "node", "wait_ready")
 OTHERS = ACTORS + OCCASIONS
 
 

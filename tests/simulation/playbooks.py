@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
+from push import Push
 from scheduler import Process, Scheduler, VirtualClock
 from wire import Internet, Wire
 from world import HOSTS, MARKETS, NAMES, VARIANTS, World, document, key_of
@@ -22,6 +23,7 @@ from ansible_collections.nosana.compute.plugins.module_utils._clients.http impor
 from ansible_collections.nosana.compute.plugins.module_utils._clients.ipfs import Ipfs
 from ansible_collections.nosana.compute.plugins.module_utils._clients.networks import NETWORKS
 from ansible_collections.nosana.compute.plugins.module_utils._clients.node import NodeApi
+from ansible_collections.nosana.compute.plugins.module_utils._clients.pubsub import PubSub
 from ansible_collections.nosana.compute.plugins.module_utils._clients.rest import Api
 from ansible_collections.nosana.compute.plugins.module_utils._clients.rpc import Rpc
 from ansible_collections.nosana.compute.plugins.module_utils._clients.transaction import Sender
@@ -152,7 +154,7 @@ async def run_task(world: World, internet: Internet, name: str, task: Task, cach
     wire = Wire(internet, process)
     run = Run(name, task, scheduler.now)
     scheduler.note(name, str(task))
-    work = asyncio.ensure_future(_work(world, wire, process, run, cache))
+    work = asyncio.ensure_future(_work(world, internet, wire, process, run, cache))
     await asyncio.wait((work, process.ended), return_when=asyncio.FIRST_COMPLETED)
     run.killed, run.ended, run.met, run.asked = not process.alive, scheduler.now, wire.met, wire.asked
     if run.killed:
@@ -163,7 +165,7 @@ async def run_task(world: World, internet: Internet, name: str, task: Task, cach
     return run
 
 
-async def _work(world: World, wire: Wire, process: Process, run: Run, cache: Cache) -> None:
+async def _work(world: World, internet: Internet, wire: Wire, process: Process, run: Run, cache: Cache) -> None:
     task = run.task
     clock = VirtualClock(process, skew_seconds=wire.skew_seconds)
     try:
@@ -179,6 +181,7 @@ async def _work(world: World, wire: Wire, process: Process, run: Run, cache: Cac
                 sender=Sender(rpc, clock),
                 clock=clock,
                 cache=cache,
+                pubsub=PubSub(NETWORK.rpc_urls, clock, Push(internet, process).connect) if wire.pubsub else None,
             )
             if task.declaration is None:
                 run.outcome = await service.absent(task.name, dry_run=task.check_mode, purge=task.purge)

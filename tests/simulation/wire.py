@@ -44,8 +44,10 @@ class Wire(httpx.AsyncBaseTransport):
         """How many RPC nodes are configured."""
         self.gateways = 2 if internet.scheduler.random.random() < 0.25 else 1
         """How many IPFS gateways."""
-        for count, occasion in ((self.nodes, "two_nodes"), (self.gateways, "two_gateways")):
-            if count > 1:
+        self.pubsub = internet.scheduler.random.random() < 0.5
+        """Whether the library for PubSub is installed."""
+        for there, occasion in ((self.nodes > 1, "two_nodes"), (self.gateways > 1, "two_gateways"), (self.pubsub, "pubsub")):
+            if there:
                 internet.faults.count(occasion)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
