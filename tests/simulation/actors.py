@@ -24,6 +24,7 @@ from nosana_localnet.ledger import SYSTEM_PROGRAM, create_token_account, token_a
 # Kind of result → how often hosts bring it.
 _RESULTS = {"success": 6, "exit": 3, "garbage": 1, "no json": 0.5, "stopped": 0.5, "lost": 1}
 _QUEUE_OF_JOBS, _NO_QUEUE = 0, 255
+FILLERS = tuple(key_of("filler", number).pubkey() for number in range(authority.QUEUE_MOST))
 
 
 @dataclass
@@ -52,7 +53,9 @@ class Stage:
                 authority.reopen(ledger, spec)
             if spec.address in self.full:
                 self.full.remove(spec.address)
-                self.queue(spec, _NO_QUEUE, [])
+                kind, waiting = self.world.queue(spec.address)
+                real = [entry for entry in waiting if entry not in FILLERS]  # a fork may have taken back that it was filled
+                self.queue(spec, kind if real else _NO_QUEUE, real)
 
     def queue(self, spec: MarketSpec, kind: int, waiting: Sequence[Pubkey]) -> None:
         """Has just these wait in a market."""
@@ -245,7 +248,7 @@ class Authority:
         world, chance = self.stage.world, self.stage.world.scheduler.random
         draw = chance.random()
         if draw < 0.5:
-            (self._close if draw < 0.3 else self._fill)(chance.choice(MARKETS))
+            (self._close if draw < 0.25 else self._fill)(chance.choice(MARKETS))
             return
         spec = chance.choice(MARKETS[:2])
         self.stage.faults.count("price_change")
@@ -262,10 +265,10 @@ class Authority:
     def _fill(self, spec: MarketSpec) -> None:
         """Only a market where nobody waits; what queues there for a while are addresses of nobody, which no host takes."""
         world = self.stage.world
-        if world.ledger.account(spec.address) is None or world.queue(spec.address)[1]:
-            return
+        if world.ledger.account(spec.address) is None or world.queue(spec.address)[0] == _QUEUE_OF_JOBS:
+            return  # hosts that wait are gone, as if they had stopped
         self.stage.full.add(spec.address)
-        self.stage.queue(spec, _QUEUE_OF_JOBS, [key_of("filler", number).pubkey() for number in range(authority.QUEUE_MOST)])
+        self.stage.queue(spec, _QUEUE_OF_JOBS, FILLERS)
         self.stage.faults.count("queue_full")
         world.scheduler.note(self.name, f"fills the queue of {spec.slug}")
         world.scheduler.after(world.scheduler.random.uniform(5, 120), self.stage.reopen)

@@ -139,8 +139,7 @@ class Simulation:
         if again.failure is not None or again.outcome is None or again.outcome.changed or again.outcome.actions:
             raise Violation(f"{again} changes something again")
         gone = await self.settled(Task(name))
-        # Of a person's job whose definition is lost for ever nobody knows the name any more.
-        left = [life.address for life in self.chronicle.active(name) if life.posted_by or not self.internet.servers.is_gone(life.cid)]
+        left = [life.address for life in self.chronicle.active(name) if not self._is_nameless(life)]
         if left:
             raise Violation(f"{gone} leaves {left}")
 
@@ -164,6 +163,9 @@ class Simulation:
         if run.failure is not None:
             raise Violation(f"{run.name} does not converge: {run.failure}")
         return run
+
+    def _is_nameless(self, life: Life) -> bool:
+        return not life.posted_by and self.internet.servers.is_gone(life.cid)
 
     def _lost(self, name: str) -> bool:
         """Whether the definition of a job of the name can be read nowhere any more."""
@@ -190,9 +192,12 @@ class Simulation:
             raise Violation(f"{run.name} left {life.address} with a timeout of {life.fields['timeout']} s")
 
     def home(self) -> None:
-        """Every deposit is home, or with a host that earned it; the rest is the network's fee."""
+        """Every deposit is home, or with a host that earned it; the rest is the network's fee. Of a person's job whose definition is lost
+        for ever nobody knows the name any more, so its deposit stays.
+        """
         for market, vault in vaults().items():
-            if self.chronicle.tokens[vault]:
+            there = [life for life in self.chronicle.lives.values() if life.active and life.market == market]
+            if self.chronicle.tokens[vault] and not (there and all(self._is_nameless(life) for life in there)):
                 raise Violation(f"{self.chronicle.tokens[vault]} base units are left in the vault of {market}")
         hosts = [token_address(Host(self.stage, number).key.pubkey()) for number in range(HOSTS)]
         paid = sum(self.chronicle.tokens[account] - self.chronicle.started_with[account] for account in hosts)
