@@ -44,6 +44,8 @@ def running(command: str, directory: Path, ledger: Ledger, programs: Mapping[Pub
     arguments += ["--ledger", str(chain), "--account-dir", str(accounts), "--bind-address", "127.0.0.1"]
     # Slots of 250 ms: what has to be waited for until blockhashes are over takes 38 s, not a minute.
     arguments += ["--ticks-per-slot", "40"]
+    # Its default keeps 10,000 shreds, which is the history of a minute: shorter than a job takes to settle.
+    arguments += ["--limit-ledger-size", "1000000"]
     arguments += ["--rpc-port", str(port), "--faucet-port", str(free_port()), "--reset", "--quiet"]
     log = directory / "log"
     with log.open("wb") as said:
