@@ -306,6 +306,7 @@ def test_replaced_by_another_run_while_it_was_looked_at(stage: Stage, through: T
     """The job that was seen first and the one that has taken its place are not two jobs of one name."""
     poster = stage.poster()
     poster.post()
+    stage.settle()
     between = Between(poster, 0, WISHES["replace"], kind="read")
     result, sent = through(poster, between, **WISHES["replace"])
     assert isinstance(result, TaskResult)
