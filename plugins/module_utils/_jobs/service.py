@@ -28,7 +28,7 @@ from .progress import duration, line_about
 from .reader import Documents, Learn, Reader
 from .report import Cost, cost, gone, predict
 from .verdict import Verdict
-from .watch import Look, Wait, WaitFor, Watcher
+from .watch import Look, Wait, WaitFor, Watcher, cut_off, take_back_cancellation
 
 if TYPE_CHECKING:
     from .._clients.clock import Clock
@@ -330,15 +330,9 @@ class JobService:
             with self._waiting():
                 waited = await self._sender.outlast(slot, seen_slot, begin)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None:
-                task.uncancel()
-            interrupted = Interrupted(
-                f"Waiting until the job {name} can be posted anew was interrupted; {freed} is left as it was, so run the task again."
-            )
-            if self._tell is not None:
-                self._tell(f"nosana_job: {interrupted}")
-            return interrupted
+            take_back_cancellation()
+            sentence = f"Waiting until the job {name} can be posted anew was interrupted; {freed} is left as it was, so run the task again."
+            return cut_off(sentence, self._tell)
         if waited:
             raise Moved(f"The job {freed} was too young to be followed by another one when it was looked at; run the task again.")
         return None

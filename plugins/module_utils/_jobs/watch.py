@@ -140,9 +140,7 @@ class Watcher:
             outcome.job = outcome.job or {"address": address, "name": name}
             return
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None:
-                task.uncancel()
+            take_back_cancellation()
             if progress == "waiting":
                 failure = self._interrupted(name, address, seen)
         if seen is not None and seen.job is not None:
@@ -162,10 +160,7 @@ class Watcher:
             rest = "it is over, so run the task again to see its result."
         else:
             rest = "it goes on and costs until it ends, so run the task again to wait for it, or remove it with state=absent."
-        interrupted = Interrupted(f"Waiting for the job {name} ({address}) was interrupted; {rest}")
-        if self._tell is not None:
-            self._tell(f"nosana_job: {interrupted}")
-        return interrupted
+        return cut_off(f"Waiting for the job {name} ({address}) was interrupted; {rest}", self._tell)
 
     def _waking(self, address: str) -> AbstractAsyncContextManager[Waker]:
         """What passes the time between two looks. Nothing is opened before the first pause."""
@@ -247,3 +242,18 @@ def _progress(goal: WaitFor, look: Look) -> Progress:
     if goal == "ready":
         return "reached" if look.ready else "impossible" if status == "completed" else "waiting"
     return "reached" if status in ("running", "completed") else "waiting"
+
+
+def take_back_cancellation() -> None:
+    """The task goes on to return what it has: a wait that was cut off ends with a result."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+
+
+def cut_off(sentence: str, tell: Tell | None) -> Interrupted:
+    """The failure of a wait that was cut off, said at once, because whoever cuts off may not see the result."""
+    interrupted = Interrupted(sentence)
+    if tell is not None:
+        tell(f"nosana_job: {interrupted}")
+    return interrupted
