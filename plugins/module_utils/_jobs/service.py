@@ -226,19 +226,19 @@ class JobService:
         if seen.foreseen and (plan.changed or plan.refusal is not None):
             return await self._present_once(declaration, desired, outcome, tried, wait=wait, dry_run=dry_run, anew=True)
         prepared: list[Prepared] = []
-        first_uses: dict[str | None, int | None] = {}
+        asked_about: str | None = None  # the address whose first use was asked for beside everything else
+        first_use: int | None = None
         if plan.posts is not None or not seen.active:
             # The authoritative read before money is spent, and beside it what the posting would cost if that read changes nothing.
             check_declared(plan, desired, market)
             drafts = self._drafts(plan, desired, seen, seen.expected)
-            freed = _freed(seen, seen.expected, drafts)
+            asked_about = _freed(seen, seen.expected, drafts)
             completed, prepared, _checked, first_use = await asyncio.gather(
                 self._observer.complete(seen, cid=desired.cid, past=past),
                 self._prepare(drafts),
                 check_network(self._rpc, self._network, knows_program=seen.knows_program),
-                self._applier.first_use(freed) if freed else _nothing(),
+                self._applier.first_use(asked_about) if asked_about else _nothing(),
             )
-            first_uses = {freed: first_use}
             seen = replace(completed, market=market)
             desired = _without_rerun(desired, seen, tried)
             current = await self._current(seen, desired, complete=True)
@@ -278,7 +278,7 @@ class JobService:
                 tried.add(address)
                 freed = _freed(seen, generation, [each.draft for each in prepared])
                 if freed is not None:
-                    outcome.failure = await self._settle(freed, desired.name, first_uses.get(freed), seen.slot)
+                    outcome.failure = await self._settle(freed, desired.name, first_use if freed == asked_about else None, seen.slot)
                     if outcome.failure is not None:
                         outcome.changed = False
                         if current is not None:
