@@ -22,7 +22,7 @@ from world import key_of
 from ansible_collections.nosana.compute.plugins.module_utils._clients import ipfs, rpc, transaction
 from ansible_collections.nosana.compute.plugins.module_utils._clients.errors import NotFound
 from ansible_collections.nosana.compute.plugins.module_utils._clients.http import Response
-from ansible_collections.nosana.compute.plugins.module_utils._jobs import identity, observe
+from ansible_collections.nosana.compute.plugins.module_utils._jobs import generations, identity, observation, observe
 
 SEEDS = 200
 
@@ -43,7 +43,7 @@ def no_resend() -> Iterator[None]:
 def no_authoritative_read() -> Iterator[None]:
     """Neither other tools' jobs nor the generations are asked for before something is posted."""
 
-    async def complete(_self: Any, seen: observe.Observation, **_more: Any) -> observe.Observation:
+    async def complete(_self: Any, seen: observation.Observation, **_more: Any) -> observation.Observation:
         return replace(seen, generation=seen.expected)
 
     with mock.patch.object(observe.Observer, "complete", complete):
@@ -72,7 +72,7 @@ def no_history() -> Iterator[None]:
     async def past(*_arguments: Any) -> tuple[None, bool]:
         return None, True
 
-    with mock.patch.object(observe.Observer, "_past", past):
+    with mock.patch.object(generations.Generations, "_past", past):
         yield
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .._clients.transaction import Quote, Sender
     from .._libraries import solders
     from .identity import Identity
-    from .observe import ObservedJob
+    from .observation import ObservedJob
     from .plan import Action
 
 # Names of refusals that mean that the chain moved on: a host took the job, finished it or gave it up, somebody else posted or extended it.
@@ -211,15 +211,16 @@ class Applier:
         """Pins `document` where the transaction posts one, sends it and sees it through, and reads from the ledger what it did."""
         draft, blockhash = prepared.draft, prepared.blockhash
         posted = next((step.job for step in draft.steps if step.kind == "post"), None)
-        looked, unused = 0.0, False
+        looked: float | None = None  # when it was last seen whether the address is unused, on the monotonic clock
+        unused = False
         if document is not None and posted is not None:
             looked = self._clock.monotonic()
             _cid, unused = await asyncio.gather(self._ipfs.pin_json(document), self._is_unused(posted))
         if blockhash is None or self._clock.monotonic() - prepared.at_seconds > _STALE_BLOCKHASH_SECONDS:
-            blockhash, looked = await self._sender.blockhash(), 0.0
+            blockhash, looked = await self._sender.blockhash(), None
         if posted is not None:
             # Looked at after the blockhash was given: so ours is over when those are that are as old as the first use of the address.
-            if not looked or (unused and self._clock.monotonic() - looked > _SLOW_PINNING_SECONDS):
+            if looked is None or (unused and self._clock.monotonic() - looked > _SLOW_PINNING_SECONDS):
                 unused = await self._is_unused(posted)
             if not unused:
                 raise Moved(f"The job {posted} appeared while it was about to be posted; nothing was paid, so run the task again.")

@@ -16,7 +16,7 @@ from .plan import Extend, Post, Remove
 
 if TYPE_CHECKING:
     from .apply import Prepared
-    from .observe import Observation, ObservedJob
+    from .observation import Observation, ObservedJob
     from .outcome import Outcome
     from .plan import Desired, Plan
 

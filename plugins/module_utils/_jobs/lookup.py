@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .._clients import program as jobs_program
 from .cache import DefinitionFacts, facts_of_definition
-from .observe import ObservedJob, Observer
+from .observation import ObservedJob
+from .observe import Observer
 from .reader import Documents, Learn, Reader
 from .verdict import MAX_LOG_CHARACTERS, read_log
 

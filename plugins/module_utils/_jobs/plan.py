@@ -14,7 +14,7 @@ from .._clients.program import JOB_QUEUED as QUEUED
 from .definition import redact, same
 
 if TYPE_CHECKING:
-    from .observe import ObservedJob
+    from .observation import ObservedJob
     from .verdict import Verdict
 
 OnChange = Literal["replace", "fail", "ignore"]

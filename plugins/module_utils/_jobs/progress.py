@@ -19,7 +19,7 @@ from .verdict import clean
 if TYPE_CHECKING:
     from .._clients.clock import Clock
     from .._clients.pubsub import Waker
-    from .observe import ObservedJob
+    from .observation import ObservedJob
 
 # Told what happens while a task waits, line by line. It masks secrets itself.
 Tell = Callable[[str], None]

@@ -21,7 +21,7 @@ from .verdict import Verdict, judge
 if TYPE_CHECKING:
     from .._clients.ipfs import Ipfs
     from .._clients.networks import Network
-    from .observe import ObservedJob
+    from .observation import ObservedJob
 
 _MOST_DOCUMENTS = 64
 Learn = Callable[[list[str]], None]

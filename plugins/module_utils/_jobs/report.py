@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .._clients.networks import Network
     from .._clients.node import Port
-    from .observe import ObservedJob
+    from .observation import ObservedJob
     from .plan import Desired
     from .verdict import Verdict
 

@@ -12,23 +12,25 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from .._clients.errors import AmbiguousName, ChangeRefused, Interrupted, InvalidInput, Moved, NosanaError, NotFound, ProgramError
+from .._clients.errors import AmbiguousName, ChangeRefused, InvalidInput, Moved, NosanaError, NotFound, ProgramError
 from .._clients.ipfs import cid_of, encode_document
 from .._clients.rest import MarketListing
-from .apply import CLOSING, MOVED_ON, Applier, BalanceChange, Draft, Prepared
+from .apply import MOVED_ON, Applier, BalanceChange, Draft, Prepared
 from .budget import JOB_BYTES, MOST_TIMEOUT_SECONDS, check_declared, check_money, fee_taken
 from .cache import Cache, facts_of_definition
 from .chain import check_network, read_markets
 from .foresight import Foresight
+from .generations import Past
 from .markets import Wish, choose, fits, standings
-from .observe import Observation, ObservedJob, Observer, Past
+from .observation import Observation, ObservedJob
+from .observe import Observer
 from .outcome import Outcome, together
 from .plan import Current, Desired, Extend, OnChange, Plan, Rerun, plan_absent, plan_present
-from .progress import duration, line_about
 from .reader import Documents, Learn, Reader
 from .report import Cost, cost, gone, predict
+from .settle import Settler, freed
 from .verdict import Verdict
-from .watch import Look, Wait, WaitFor, Watcher, cut_off, take_back_cancellation
+from .watch import Look, Wait, WaitFor, Watcher
 
 if TYPE_CHECKING:
     from .._clients.clock import Clock
@@ -47,7 +49,6 @@ __all__ = ["MOST_TIMEOUT_SECONDS", "Declaration", "JobService", "Outcome", "Wait
 _RACES = 5
 _RACE_SLEEP_SECONDS = 0.5
 _NAMED_ADDRESSES = 10
-_HISTORY_LAG_SECONDS = 8.0
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,10 @@ class JobService:
         self._rpc = rpc
         self._api = api
         self._clock = clock
-        self._tell = tell
-        self._waiting = waiting
-        self._sender = sender
         documents = Documents(ipfs)
         self._observer = Observer(rpc, documents, network, wallet, clock, cache or Cache.none(), self._foresight)
         self._applier = Applier(rpc, ipfs, sender, network, wallet, clock)
+        self._settler = Settler(self._applier, sender, clock, tell, waiting)
         self._reader = Reader(documents, network, learn)
         self._watcher = Watcher(
             network=network, node_api=node_api, reader=self._reader, clock=clock, pubsub=pubsub, tell=tell, waiting=waiting
@@ -232,7 +231,7 @@ class JobService:
             # The authoritative read before money is spent, and beside it what the posting would cost if that read changes nothing.
             check_declared(plan, desired, market)
             drafts = self._drafts(plan, desired, seen, seen.expected)
-            asked_about = _freed(seen, seen.expected, drafts)
+            asked_about = freed(seen, seen.expected, drafts)
             completed, prepared, _checked, first_use = await asyncio.gather(
                 self._observer.complete(seen, cid=desired.cid, past=past),
                 self._prepare(drafts),
@@ -276,9 +275,9 @@ class JobService:
             if plan.posts is not None:
                 await self._are_orphans([job for job in seen.jobs if job.phase == "orphaned"])
                 tried.add(address)
-                freed = _freed(seen, generation, [each.draft for each in prepared])
-                if freed is not None:
-                    outcome.failure = await self._settle(freed, desired.name, first_use if freed == asked_about else None, seen.slot)
+                last = freed(seen, generation, [each.draft for each in prepared])
+                if last is not None:
+                    outcome.failure = await self._settler.settle(last, desired.name, first_use if last == asked_about else None, seen.slot)
                     if outcome.failure is not None:
                         outcome.changed = False
                         if current is not None:
@@ -304,38 +303,9 @@ class JobService:
 
     async def _are_orphans(self, jobs: Sequence[ObservedJob]) -> None:
         """Raises Moved where a host runs one of them that the RPC node did not show: nothing is posted beside that."""
-        for job, runs in zip(jobs, await asyncio.gather(*map(self._observer.may_run, jobs)), strict=True):
+        for job, runs in zip(jobs, await asyncio.gather(*map(self._observer.accounts.may_run, jobs)), strict=True):
             if runs:
                 raise Moved(f"A host may run the job {job.address}, which the RPC node did not show before; run the task again.")
-
-    async def _settle(self, freed: str, name: str, first_use: int | None, seen_slot: int) -> Interrupted | None:
-        """Raises Moved after a time of waiting, when another run's posting may still come to an address that is free or becomes it.
-
-        Returns what is to be said when that was cut off.
-        """
-
-        def begin(seconds: float) -> None:
-            if self._tell is not None:
-                line = (
-                    f"the job {freed} is so young that another run's posting of it may still arrive; waiting for {duration(seconds)} or so "
-                    "before it is posted anew"
-                )
-                self._tell(line_about(name, line))
-
-        slot = first_use or await self._applier.first_use(freed)
-        if not slot:  # a job that is seen already may not be in the node's history yet
-            await self._clock.sleep(_HISTORY_LAG_SECONDS)
-            slot = await self._applier.first_use(freed)
-        try:
-            with self._waiting():
-                waited = await self._sender.outlast(slot, seen_slot, begin)
-        except asyncio.CancelledError:
-            take_back_cancellation()
-            sentence = f"Waiting until the job {name} can be posted anew was interrupted; {freed} is left as it was, so run the task again."
-            return cut_off(sentence, self._tell)
-        if waited:
-            raise Moved(f"The job {freed} was too young to be followed by another one when it was looked at; run the task again.")
-        return None
 
     async def _absent_once(self, name: str, purge: bool, outcome: Outcome, *, dry_run: bool) -> Outcome:
         seen = await self._observer.by_name(name)
@@ -519,7 +489,7 @@ class JobService:
         if job.result_cid is None:
             return replace(current, removed=True)  # over without a word of a host: only its owner's end does that
         # A host may complete a job after the end, with whatever it likes; the job's history tells, once and for all.
-        if not complete or not await self._observer.was_ended(job):
+        if not complete or not await self._observer.generations.was_ended(job):
             claimed = complete and current.verdict.reason == "stopped"
             return replace(current, verdict=_not_stopped(current.verdict)) if claimed else current
         return replace(current, removed=True)
@@ -558,15 +528,6 @@ class JobService:
                 known = Cost(fee, current.job.lamports or None)
                 job |= {"timeout": action.timeout_seconds, "cost": cost(current.job.account.price, action.timeout_seconds, None, known)}
         return job
-
-
-def _freed(seen: Observation, generation: int, drafts: Sequence[Draft]) -> str | None:
-    """The address of the last job of the name before `generation`, where its account is gone or is closed by what was drafted."""
-    if not generation:
-        return None
-    last = seen.identity.address(generation - 1)
-    closed = any(step.job == last and step.kind in CLOSING for draft in drafts for step in draft.steps)
-    return last if closed or all(job.address != last for job in seen.jobs) else None
 
 
 _UNJUDGED = Verdict("pending", None, "")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .._clients.networks import Network
     from .._clients.node import NodeApi
     from .._clients.pubsub import PubSub, Waker
-    from .observe import ObservedJob
+    from .observation import ObservedJob
     from .outcome import Outcome
     from .progress import Sight, Tell
     from .reader import Reader

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.nosana.compute.plugins.module_utils._clients.ipfs import cid_of, cid_to_bytes, encode_document
 from ansible_collections.nosana.compute.plugins.module_utils._clients.program import Job, Run
-from ansible_collections.nosana.compute.plugins.module_utils._jobs.observe import ObservedJob
+from ansible_collections.nosana.compute.plugins.module_utils._jobs.observation import ObservedJob
 from ansible_collections.nosana.compute.plugins.module_utils._jobs.plan import (
     Action,
     Clean,

@@ -202,6 +202,30 @@ def test_a_job_that_the_history_does_not_have_yet_is_young(chain: Chain, monkeyp
     assert since == [5]
 
 
+def test_whoever_is_cut_off_while_the_history_lags_is_told_so_too(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    chain.job(address(), queued=True)
+    plain = chain.get_signatures_for_address
+
+    async def cut_off() -> Outcome:
+        declaration = Declaration("web", DOCUMENT | {"ops": []}, MARKET, None)
+        task = asyncio.ensure_future(service(chain).present(declaration, wait=POSTED, dry_run=False))
+
+        async def nothing_yet(key: str, *, limit: int = 1) -> list[HistoryEntry]:
+            return [] if key == address() else await plain(key, limit=limit)
+
+        async def interrupted(_seconds: float) -> None:
+            task.cancel()
+            await asyncio.sleep(0)
+
+        monkeypatch.setattr(chain, "sleep", interrupted)
+        monkeypatch.setattr(chain, "get_signatures_for_address", nothing_yet)
+        return await task
+
+    outcome = asyncio.run(cut_off())
+    assert isinstance(outcome.failure, Interrupted)
+    assert (outcome.changed, outcome.actions, chain.sent) == (False, [], [])
+
+
 def test_what_stays_at_its_address_needs_no_settling(chain: Chain) -> None:
     chain.while_young.append(lambda: pytest.fail("it waited"))
     chain.job(address(), running=True)

@@ -461,7 +461,7 @@ def test_closings_of_many_markets_fit_into_their_transactions(chain: Chain) -> N
 
     from ansible_collections.nosana.compute.plugins.module_utils._clients.program import decode_job
     from ansible_collections.nosana.compute.plugins.module_utils._jobs.apply import Applier
-    from ansible_collections.nosana.compute.plugins.module_utils._jobs.observe import ObservedJob
+    from ansible_collections.nosana.compute.plugins.module_utils._jobs.observation import ObservedJob
     from ansible_collections.nosana.compute.plugins.module_utils._jobs.plan import Clean
 
     chain.job(address(), state=2, result=SUCCESS)
