@@ -167,7 +167,7 @@ test-localnet: $(DEV)/.localnet tree ## part: the local network: recordings of t
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) NOSANA_VALIDATOR= pytest -c "$(CURDIR)/pyproject.toml" --rootdir . tests/lifecycle
 
 .PHONY: test-containers
-test-containers: podman-is-there $(DEV)/.localnet ## long: hosts of the local network that run jobs in containers of podman
+test-containers: podman-is-there $(DEV)/.localnet ## long: hosts of the local network that run jobs in containers of podman and docker
 	$(call say,jobs in containers)
 	@cd localnet/tests && PATH="$(DEV)/bin:$$PATH" pytest -c "$(CURDIR)/pyproject.toml" --rootdir . -rs test_containers.py
 

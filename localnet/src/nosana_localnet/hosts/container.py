@@ -101,6 +101,8 @@ class ContainerRunner:
             code, _out, error = await _run([*command, op.image, *words], seconds=COMMAND_SECONDS, env=os.environ | silent)
             if code != 0:
                 raise RunnerError("container-start", f"The container could not be started: {_last_line(error)}.", 500)
+            if error.strip():  # such as bounds that it does not keep here
+                log("nodeerr", f"{self.name} warns: {_last_line(error)}.\n")
             container, address = await Container.start(self.name, name, op, log, network, published=published)
         except BaseException:
             await asyncio.shield(_run([self.name, "rm", "--force", "--volumes", name], seconds=COMMAND_SECONDS))
