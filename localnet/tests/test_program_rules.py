@@ -17,7 +17,8 @@ from solders.pubkey import Pubkey
 Case = dict[str, Any]
 CASES: dict[str, Case] = {case["id"]: case for case in RECORDED["golden"]["cases"]}
 MARKET_PRICE, MARKET_TYPE, QUEUE_TYPE, JOB_PRICE, TOKEN_STATE = 48, 64, 146, 168, 108
-UNKNOWN, EMPTY = 255, 255
+LAST, UNKNOWN = 4, 255
+JOBS, NODES = 0, 1
 
 
 def changed(base: str, *changes: Callable[[Case], None]) -> Case:
@@ -137,6 +138,14 @@ def test_market_of_unknown_type_queues_no_job() -> None:
     assert market_data(case, svm) == market_data(case)
 
 
+@pytest.mark.parametrize("market_type", [LAST, LAST + 1, UNKNOWN - 1])
+def test_market_of_a_type_that_only_update_can_store_queues(market_type: int) -> None:
+    case = changed("list.ok_empty_queue", byte("market", MARKET_TYPE, market_type))
+    error, logs, svm = sent("golden", case)
+    assert error is None, logs
+    assert market_data(case, svm) != market_data(case)
+
+
 @pytest.mark.parametrize(("base", "kind"), [("list.node_fifo_1", "run"), ("work.match_sol_exact", "run"), ("assign.ok_first", "run")])
 def test_market_of_unknown_type_matches_who_is_queued_already(base: str, kind: str) -> None:
     case = changed(base, byte("market", MARKET_TYPE, UNKNOWN))
@@ -146,6 +155,13 @@ def test_market_of_unknown_type_matches_who_is_queued_already(base: str, kind: s
     made = svm.get_account(Pubkey.from_string(run))
     assert made is not None
     assert made.data == data_of(case["after"][run])
+
+
+@pytest.mark.parametrize(("base", "waiting"), [("list.ok_empty_queue", NODES), ("work.ok_empty", JOBS)])
+def test_queue_whose_type_promises_somebody_who_is_not_there(base: str, waiting: int) -> None:
+    error, logs, _svm = sent("golden", changed(base, byte("market", QUEUE_TYPE, waiting)))
+    assert error == {"InstructionError": [0, "ProgramFailedToComplete"]}, logs
+    assert any(line.endswith("removal index (is 0) should be < len (is 0)") for line in logs)
 
 
 def transfers(logs: list[str]) -> int:

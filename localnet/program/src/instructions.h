@@ -102,10 +102,10 @@ FUNCTION u64 settle(const Input *input, const Settlement *s) {
   if (price(s->job) == 0) return 0;
   u64 paid, all;
   i64 seconds;
+  TRY(price_of(price(s->job), timeout(s->job), &all));
   TRY(difference(end, start, &seconds));
   if (seconds > timeout(s->job)) seconds = timeout(s->job);
   TRY(price_of(price(s->job), seconds, &paid));
-  TRY(price_of(price(s->job), timeout(s->job), &all));
   TRY(pay_from_vault(input, s->market, s->vault, s->user, paid));
   return pay_from_vault(input, s->market, s->vault, s->deposit, all - paid); /* of 0 as well: the accounts are checked even then */
 }
@@ -248,8 +248,8 @@ FUNCTION u64 list(Input *input) {
   write_job(input, job, market, payer, project);
   u8 full = 0;
   if (queue_type(market) == QUEUE_NODE) {
-    Pubkey node = *(const Pubkey *)queue_entry(market, 0);
-    queue_remove_at(market, 0);
+    Pubkey node;
+    TRY(queue_pop(market, &node));
     TRY(create_own(input, run, payer, &RUN_LAYOUT, RUN_SIZE));
     NewRun made = {job->key, &node, payer->key};
     write_run(run, &made);
@@ -531,8 +531,8 @@ FUNCTION u64 work(Input *input) {
     queue_push(market, QUEUE_NODE, node->key);
     return 0;
   }
-  Pubkey job = *(const Pubkey *)queue_entry(market, 0);
-  queue_remove_at(market, 0);
+  Pubkey job;
+  TRY(queue_pop(market, &job));
   TRY(create_own(input, run, payer, &RUN_LAYOUT, RUN_SIZE));
   NewRun made = {&job, node->key, payer->key};
   write_run(run, &made);

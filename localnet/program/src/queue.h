@@ -11,7 +11,8 @@ INLINE u8 *queue_entry(const AccountInfo *market, u32 index) { return market->da
 
 INLINE u8 queue_type(const AccountInfo *market) { return market->data[MARKET_QUEUE_TYPE]; }
 
-/* A market of unknown type takes nobody into its queue; those who are there already are still matched. */
+/* A market of unknown type takes nobody into its queue; those who are there already are still matched. Only 255 is unknown: open makes
+ * 255 of every number above the last type, update stores it as it comes, and then it is a type like the others. */
 INLINE u8 queues(const AccountInfo *market) { return market->data[MARKET_JOB_TYPE] != JOB_TYPE_UNKNOWN; }
 
 /* A full queue is noticed only when the account is written back, after everything else of the instruction has happened. */
@@ -36,6 +37,14 @@ FUNCTION void queue_remove_at(AccountInfo *market, u32 index) {
   sol_memmove_(queue_entry(market, index), queue_entry(market, index + 1), 32 * (u64)(len - index));
   write_u32(market->data + MARKET_QUEUE_LEN, len);
   if (len == 0) market->data[MARKET_QUEUE_TYPE] = QUEUE_EMPTY;
+}
+
+/* Who waits longest. A queue whose type promises somebody is never empty; should it be, Rust's vector ends the transaction. */
+FUNCTION u64 queue_pop(AccountInfo *market, Pubkey *first) {
+  if (queue_len(market) == 0) return panic("removal index (is 0) should be < len (is 0)");
+  *first = *(const Pubkey *)queue_entry(market, 0);
+  queue_remove_at(market, 0);
+  return 0;
 }
 
 FUNCTION u64 queue_remove(AccountInfo *market, const Pubkey *key) {
