@@ -1,7 +1,9 @@
 """The node says what a real node has said in the same conversation: the local network's node, and the real one itself.
 
 `recorded-answers.json` was written by a run beside a real node, solana-test-validator 3.1.12 with our programs:
-NOSANA_RECORD=$PWD/tests/lifecycle/recorded-answers.json make test-validator
+NOSANA_RECORD=$PWD/tests/lifecycle/recorded-answers.json make test-validator TESTS=tests/lifecycle/test_recorded_answers.py
+
+Whoever changes the program of the local network does so again: its size and its compute units stand in the answers.
 """
 # SPDX-FileCopyrightText: 2026 The nosana.compute contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
