@@ -40,6 +40,7 @@ def surroundings(place: Path) -> dict[str, str]:
         "ANSIBLE_NOCOLOR": "1",
         "NOSANA_CACHE": str(place / "cache"),
         "PATH": f"{programs}{os.pathsep}{kept['PATH']}",
+        "PYTHONUNBUFFERED": "1",  # a terminal shows lines of both streams as they come
     }
 
 
