@@ -178,7 +178,7 @@ test-transitions: $(DEV)/.localnet tree ## long: every cell of docs/transitions.
 		pytest -c "$(CURDIR)/pyproject.toml" --rootdir . tests/lifecycle/test_transitions.py
 
 .PHONY: test-validator
-test-validator: validator-is-there $(DEV)/.localnet tree ## long: a job's life on a real Solana node, solana-test-validator; about an hour; TESTS for some
+test-validator: validator-is-there $(DEV)/.localnet tree ## long: a job's life on a real node, solana-test-validator; about an hour; TESTS for some
 	$(call say,the collection on a real Solana node)
 	@cd "$(COLLECTION)" && $(RUN_IN_DEV) NOSANA_VALIDATOR="$$(command -v solana-test-validator)" $(ALONE) \
 		pytest -c "$(CURDIR)/pyproject.toml" --rootdir . $(or $(TESTS),tests/lifecycle)
