@@ -83,14 +83,16 @@ def docker_daemon(directory: Path) -> Iterator[None]:
         pytest.MonkeyPatch.context() as patch,
         subprocess.Popen(["podman", "system", "service", "--time", "0", f"unix://{place}"], stderr=subprocess.DEVNULL) as service,
     ):
-        deadline = time.monotonic() + ENGINE_SECONDS
-        while not place.exists():
-            assert service.poll() is None, "podman system service ended"
-            assert time.monotonic() < deadline, "podman system service did not start"
-            time.sleep(0.05)
-        patch.setenv("DOCKER_HOST", f"unix://{place}")
-        yield
-        service.terminate()
+        try:
+            deadline = time.monotonic() + ENGINE_SECONDS
+            while not place.exists():
+                assert service.poll() is None, "podman system service ended"
+                assert time.monotonic() < deadline, "podman system service did not start"
+                time.sleep(0.05)
+            patch.setenv("DOCKER_HOST", f"unix://{place}")
+            yield
+        finally:
+            service.terminate()
 
 
 @pytest.fixture(scope="module", params=["podman", "docker"])
@@ -146,8 +148,10 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             except (OSError, subprocess.CalledProcessError) as error:
                 pytest.skip(f"no network namespace can be made here: {error}")
         with subprocess.Popen([*inside, "busybox", "httpd", "-f", "-p", "8080", "-h", str(page.parent)]) as httpd:
-            yield server
-            httpd.terminate()
+            try:
+                yield server
+            finally:
+                httpd.terminate()
     finally:
         subprocess.run(["ip", "netns", "delete", space], capture_output=True, check=False)
 

@@ -139,7 +139,7 @@ def test_market_of_unknown_type_queues_no_job() -> None:
 
 
 @pytest.mark.parametrize("market_type", [LAST, LAST + 1, UNKNOWN - 1])
-def test_market_of_a_type_that_only_update_can_store_queues(market_type: int) -> None:
+def test_market_of_every_other_type_queues(market_type: int) -> None:
     case = changed("list.ok_empty_queue", byte("market", MARKET_TYPE, market_type))
     error, logs, svm = sent("golden", case)
     assert error is None, logs

@@ -63,7 +63,7 @@ class Settler:
 
         try:
             with self.waiting():
-                slot = first_use or await self.applier.first_use(address)
+                slot = await self.applier.first_use(address) if first_use is None else first_use
                 if not slot:  # a job that is seen already may not be in the node's history yet
                     await self.clock.sleep(_HISTORY_LAG_SECONDS)
                     slot = await self.applier.first_use(address)
